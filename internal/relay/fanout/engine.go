@@ -1,0 +1,186 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
+)
+
+// Options configures an Engine. The zero value works.
+type Options struct {
+	// Log gets a line for each stream that ends; nil discards them.
+	Log *slog.Logger
+	// Shards is the number of goroutines that own connections; 0 stands for one
+	// for each core.
+	Shards int
+	// Backlog is how many bytes may wait for one connection, 0 for 4 MiB.
+	Backlog int
+	// WriteTimeout is how long a client may take nothing before it is ended as
+	// slow; 0 stands for 20 s.
+	WriteTimeout time.Duration
+	// NoFirstUpdate switches off the follow-up that each stream with a next link
+	// makes a second after a channel gained its first listener (grip.md, 2.7).
+	NoFirstUpdate bool
+	// Portable keeps every connection in net/http, as other systems must.
+	Portable bool
+	// Debug tells clients why a stream or a request failed.
+	Debug bool
+}
+
+// Engine holds connections and delivers items to them.
+type Engine struct {
+	// Static after construction.
+	opt   Options
+	log   *slog.Logger
+	hub   *hub.Hub[*item]
+	fetch *fetcher
+	seq   *sequencer
+	stop  context.CancelFunc
+
+	keepAlives sync.Map // keepAliveKey → *hub.KeepAlive, so that streams share one
+
+	// Atomic.
+	conns     atomic.Uint64
+	hints     atomic.Uint64 // hints published so far, to notice one between asking and holding
+	published atomic.Uint64
+	kept      atomic.Int64 // entries of keepAlives
+	ends      endCounts
+}
+
+// New starts an engine; Drain ends it.
+func New(opt Options) *Engine {
+	e := &Engine{opt: opt, log: opt.Log}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	e.fetch = newFetcher(ctx)
+	e.hub = hub.New(hub.Options[*item]{
+		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended,
+		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
+	})
+	e.seq = newSequencer(e.hub.Subscribers, e.deliver)
+	return e
+}
+
+// Publish delivers items in order and returns how many connections they were
+// handed to in all. It waits only while more is waiting to be delivered than
+// memory should hold, at most until ctx ends.
+func (e *Engine) Publish(ctx context.Context, items ...*grip.Item) (receivers int, err error) {
+	if err := e.hub.Ready(ctx); err != nil {
+		return 0, err
+	}
+	e.published.Add(uint64(len(items)))
+	for _, it := range items {
+		if it.ID == "" && it.PrevID == "" && e.seq.idle() {
+			receivers += e.deliver(it)
+		} else {
+			receivers += e.seq.accept(it)
+		}
+	}
+	return receivers, nil
+}
+
+func (e *Engine) deliver(it *grip.Item) int {
+	if it.HTTPStream != nil && it.HTTPStream.Action == grip.Hint {
+		e.hints.Add(1)
+	}
+	return e.hub.Publish(it.Channel, newItem(it))
+}
+
+func (e *Engine) backlog() int {
+	if e.opt.Backlog > 0 {
+		return e.opt.Backlog
+	}
+	return hub.DefaultBacklog
+}
+
+// Subscribers is the number of connections that listen to a channel.
+func (e *Engine) Subscribers(channel string) int { return e.hub.Subscribers(channel) }
+
+// Drain refuses new connections and ends those that are held, spread over half
+// of the time ctx has left; then follow-ups stop.
+func (e *Engine) Drain(ctx context.Context) error {
+	defer e.stop()
+	defer e.seq.stop()
+	return e.hub.Drain(ctx, hub.ErrDraining)
+}
+
+// Stats are counts since the start, and of now.
+type Stats struct {
+	Connections int    // held now
+	Published   uint64 // items
+	Delivered   uint64 // items times connections
+	// Ended counts held connections by the cause of their end.
+	Ended map[string]uint64
+}
+
+// Stats returns the engine's counts.
+func (e *Engine) Stats() Stats {
+	return Stats{
+		Connections: e.hub.Members(), Published: e.published.Load(),
+		Delivered: e.hub.Delivered(), Ended: e.ends.snapshot(),
+	}
+}
+
+// Causes, by the names that metrics and log lines use.
+const (
+	causeGone = iota
+	causeSlow
+	causeClosed
+	causeDrain
+	causeOrigin
+	causeFinished
+	causeCount
+)
+
+var causeNames = [causeCount]string{"gone", "slow", "closed", "drain", "origin", "finished"}
+
+type endCounts [causeCount]atomic.Uint64
+
+func (c *endCounts) snapshot() map[string]uint64 {
+	m := make(map[string]uint64, causeCount)
+	for i, name := range causeNames {
+		m[name] = c[i].Load()
+	}
+	return m
+}
+
+func causeOf(err error) int {
+	switch {
+	case errors.Is(err, hub.ErrSlow):
+		return causeSlow
+	case errors.Is(err, errClosed):
+		return causeClosed
+	case errors.Is(err, hub.ErrDraining):
+		return causeDrain
+	case errors.Is(err, errOrigin):
+		return causeOrigin
+	case errors.Is(err, errFinished):
+		return causeFinished
+	}
+	return causeGone
+}
+
+// ended is the hub's Ended: it counts, and names the cause in the log.
+func (e *Engine) ended(m *hub.Member[*item], err error) {
+	cause := causeOf(err)
+	e.ends[cause].Add(1)
+	level := slog.LevelInfo
+	if cause == causeSlow || cause == causeOrigin {
+		level = slog.LevelWarn
+	}
+	if ctx := context.Background(); e.log.Enabled(ctx, level) {
+		s := m.Owner().(*session)
+		e.log.LogAttrs(ctx, level, "stream ended", slog.String("cause", causeNames[cause]),
+			slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
+			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)))
+	}
+}

@@ -1,0 +1,165 @@
+package fanout
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
+)
+
+const (
+	// maxFetches is how many follow-ups are under way at once; others wait.
+	maxFetches = 64
+	// fetchTimeout bounds one follow-up.
+	fetchTimeout = 60 * time.Second
+	// maxPage bounds the body of a follow-up in bytes.
+	maxPage = 8 << 20
+)
+
+// fetcher makes follow-ups. Streams that ask for the same link with the same
+// last ids share one, provided it has not begun when they ask: a follow-up that
+// has may already have read what they want to see (grip.md, 2.9).
+type fetcher struct {
+	ctx context.Context // ends with the engine; bounds every follow-up
+
+	mu      sync.Mutex // guards the following
+	waiting map[fetchKey]*fetch
+	running map[fetchKey]*fetch
+	queue   []*fetch
+	workers int
+}
+
+// fetchKey tells follow-ups apart: the link without its query, and the ids.
+type fetchKey struct {
+	handler Handler
+	path    string
+	last    string
+}
+
+// fetch is one follow-up and those who wait for it.
+type fetch struct {
+	key  fetchKey
+	link string
+	last []grip.Last
+	done []func(*page)
+	next *fetch // for the same key, begins when this one is done
+}
+
+func newFetcher(ctx context.Context) *fetcher {
+	return &fetcher{ctx: ctx, waiting: map[fetchKey]*fetch{}, running: map[fetchKey]*fetch{}}
+}
+
+// get calls done with the page of a follow-up that begins after get was called.
+func (f *fetcher) get(h Handler, link string, last []grip.Last, done func(*page)) {
+	path, _, _ := strings.Cut(link, "?")
+	key := fetchKey{h, path, joinLast(last)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if w := f.waiting[key]; w != nil {
+		w.done = append(w.done, done)
+		return
+	}
+	w := &fetch{key: key, link: link, last: last, done: []func(*page){done}}
+	f.waiting[key] = w
+	if r := f.running[key]; r != nil {
+		r.next = w
+		return
+	}
+	f.enqueue(w)
+}
+
+// enqueue hands w to a worker. The caller holds f.mu.
+func (f *fetcher) enqueue(w *fetch) {
+	f.queue = append(f.queue, w)
+	if f.workers < maxFetches {
+		f.workers++
+		go f.work() // owned by the fetcher, ends when the queue is empty
+	}
+}
+
+func (f *fetcher) work() {
+	for {
+		f.mu.Lock()
+		if len(f.queue) == 0 {
+			f.workers--
+			f.mu.Unlock()
+			return
+		}
+		w := f.queue[0]
+		f.queue[0] = nil
+		f.queue = f.queue[1:]
+		delete(f.waiting, w.key)
+		f.running[w.key] = w
+		f.mu.Unlock()
+
+		p := f.read(w)
+		for _, done := range w.done {
+			done(p)
+		}
+
+		f.mu.Lock()
+		delete(f.running, w.key)
+		if w.next != nil {
+			f.enqueue(w.next)
+		}
+		f.mu.Unlock()
+	}
+}
+
+// read asks the Handler and takes in the whole page.
+func (f *fetcher) read(w *fetch) *page {
+	ctx, cancel := context.WithTimeout(f.ctx, fetchTimeout)
+	defer cancel()
+	path, query, _ := strings.Cut(w.link, "?")
+	resp, err := ask(ctx, w.key.handler, &Request{
+		Method: "GET", Path: path, RawQuery: query, Body: bytes.NewReader(nil), FollowUp: true, Last: w.last,
+	})
+	if err != nil {
+		return &page{err: err}
+	}
+	body := resp.Body
+	if resp.Stream != nil {
+		defer resp.Stream.Close()
+		rest, err := io.ReadAll(io.LimitReader(resp.Stream, maxPage))
+		if err != nil {
+			return &page{err: err}
+		}
+		body = append(body[:len(body):len(body)], rest...)
+	}
+	p := &page{status: resp.status(), instruct: resp.Instruct}
+	p.chunk, p.raw = encodeChunk(body)
+	return p
+}
+
+func joinLast(last []grip.Last) string {
+	var b strings.Builder
+	for _, l := range last {
+		b.WriteString(l.Channel)
+		b.WriteByte(0)
+		b.WriteString(l.ID)
+		b.WriteByte(0)
+	}
+	return b.String()
+}
+
+// page is what a follow-up brought: content for the stream and how it goes on.
+type page struct {
+	err        error
+	status     int
+	instruct   *grip.Instruct
+	chunk, raw []byte
+}
+
+func (p *page) failed() bool { return p.err != nil || !status2xx(p.status) }
+
+func (p *page) bytes(f hub.Format) []byte {
+	if f == formatRaw {
+		return p.raw
+	}
+	return p.chunk
+}

@@ -1,0 +1,357 @@
+package fanout
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
+)
+
+// Causes of a stream's end that come from its origin.
+var (
+	errOrigin   = errors.New("origin did not continue the stream")
+	errFinished = errors.New("origin ended the stream")
+)
+
+const (
+	// linkTimeout is how long a stream waits for activity when its next link
+	// names no timeout (grip.md, 2.1).
+	linkTimeout = 120 * time.Second
+	// maxRetries of a failed follow-up, after 1, 2, 4, 8, 16 s (grip.md, 2.8).
+	maxRetries = 5
+	// firstUpdate is how long after a channel's first listener its streams are
+	// read again (Quirk Q53).
+	firstUpdate = time.Second
+)
+
+// phase is what a stream with a next link is doing.
+type phase uint8
+
+const (
+	holding  phase = iota // items are delivered as they come
+	due                   // a follow-up is to be made; items wait
+	fetching              // a follow-up is under way; items and hints wait
+)
+
+// stream is the Receiver of a held stream with ids, filters or a next link.
+// Everything but the static fields is owned by its shard.
+type stream struct {
+	// Static after construction.
+	*session
+	engine  *Engine
+	handler Handler
+	hints   uint64 // the engine's count when the origin was asked
+
+	channels []subscription
+	meta     map[string]string
+	next     grip.Link
+	phase    phase
+	fetchAt  time.Time // when the follow-up is due
+	linkAt   time.Time // when the next link is fetched for want of activity
+	fresh    bool      // linkAt is that of the first update, whatever has come
+	retries  int
+	queue    []waiting
+	queued   int // bytes in queue
+}
+
+// subscription is a channel of a stream.
+type subscription struct {
+	grip.Channel
+	active bool   // something came since the link timer was last set
+	passed string // id of the last item that replay took for part of the page
+}
+
+// waiting is an item that came while the stream was due or fetching.
+type waiting struct {
+	channel string
+	item    *item
+}
+
+func newStream(e *Engine, h Handler, own *session, q *asked, in *grip.Instruct) *stream {
+	s := &stream{session: own, engine: e, handler: h, hints: q.hints}
+	s.follow(in)
+	return s
+}
+
+// follow takes over what an instruction says of a stream that goes on.
+func (s *stream) follow(in *grip.Instruct) {
+	channels := in.Channels[:min(len(in.Channels), maxChannels)]
+	s.channels = make([]subscription, len(channels))
+	for i, c := range channels {
+		s.channels[i] = subscription{Channel: c}
+	}
+	s.meta, s.next = in.Meta, in.Next
+}
+
+func (s *stream) channel(name string) *subscription {
+	for i := range s.channels {
+		if s.channels[i].Name == name {
+			return &s.channels[i]
+		}
+	}
+	return nil
+}
+
+// Admit implements hub.Receiver. A hint that was published while the origin was
+// being asked may tell of something its answer does not have, so ask again.
+func (s *stream) Admit(m *hub.Member[*item]) {
+	now := m.Now()
+	if s.next.URI == "" {
+		if s.anyPrevID() {
+			m.End(errOrigin) // nothing could recover a gap (grip.md, 2.5 item 7)
+		}
+		return
+	}
+	s.linkAt = now.Add(s.linkTimeout())
+	switch {
+	case s.engine.hints.Load() != s.hints || s.engine.seq.stale(s.channels):
+		s.want(m, now)
+	case m.First() && !s.engine.opt.NoFirstUpdate:
+		s.linkAt, s.fresh = now.Add(firstUpdate), true
+	}
+	m.Wake(s.wakeAt())
+}
+
+func (s *stream) anyPrevID() bool {
+	for _, c := range s.channels {
+		if c.PrevID != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *stream) linkTimeout() time.Duration {
+	if s.next.Timeout <= 0 {
+		return linkTimeout
+	}
+	return max(s.next.Timeout, time.Second)
+}
+
+// wakeAt is when the stream has something to do by itself.
+func (s *stream) wakeAt() time.Time {
+	switch s.phase {
+	case due:
+		return s.fetchAt
+	case holding:
+		return s.linkAt
+	}
+	return time.Time{}
+}
+
+// Tick implements hub.Receiver.
+func (s *stream) Tick(m *hub.Member[*item], now time.Time) time.Time {
+	switch {
+	case s.phase == due && !now.Before(s.fetchAt):
+		s.ask(m)
+	case s.phase == holding && !s.linkAt.IsZero() && !now.Before(s.linkAt):
+		if s.busy() && !s.fresh {
+			s.linkAt = now.Add(s.linkTimeout())
+		} else {
+			s.ask(m)
+		}
+	}
+	return s.wakeAt()
+}
+
+// busy reports whether something came on every channel since the last time, and
+// starts afresh: then the stream is alive and need not be asked for.
+func (s *stream) busy() bool {
+	all := len(s.channels) > 0
+	for i := range s.channels {
+		all = all && s.channels[i].active
+		s.channels[i].active = false
+	}
+	return all
+}
+
+// want makes the stream ask in the next 100 ms step, together with others.
+func (s *stream) want(m *hub.Member[*item], at time.Time) {
+	if s.phase == holding {
+		s.phase, s.fetchAt = due, at
+		m.Wake(at)
+	}
+}
+
+// Deliver implements hub.Receiver.
+func (s *stream) Deliver(m *hub.Member[*item], in []hub.Delivery[*item]) {
+	for _, d := range in {
+		if s.phase == holding {
+			s.deliver(m, d.Channel, d.Value)
+		} else {
+			s.wait(m, d.Channel, d.Value)
+		}
+	}
+}
+
+// verdict is what a stream does with an item.
+type verdict uint8
+
+const (
+	skip verdict = iota
+	give
+	miss // the stream cannot tell what it has missed, and must ask
+	jump // ask at once
+	stop
+)
+
+// judge compares an item with what the stream has seen (grip.md, 2.5 and 2.11).
+func (s *stream) judge(sub *subscription, it *item) verdict {
+	if sub == nil || it.HTTPStream == nil {
+		return skip
+	}
+	if sub.PrevID != "" && sub.PrevID != it.PrevID {
+		return miss
+	}
+	switch it.HTTPStream.Action {
+	case grip.Send:
+		return give
+	case grip.Close:
+		return stop
+	case grip.Hint:
+		return jump
+	}
+	return skip
+}
+
+func (s *stream) deliver(m *hub.Member[*item], channel string, it *item) {
+	sub := s.channel(channel)
+	switch s.judge(sub, it) {
+	case give:
+		s.give(m, sub, it)
+	case miss:
+		s.engine.seq.forget(channel)
+		s.want(m, m.Now())
+	case jump:
+		if s.next.URI != "" {
+			s.ask(m)
+		}
+	case stop:
+		m.End(errClosed)
+	}
+}
+
+// give writes the item through the channel's filters.
+func (s *stream) give(m *hub.Member[*item], sub *subscription, it *item) {
+	sub.active = true
+	if sub.PrevID != "" {
+		sub.PrevID, sub.passed = it.ID, ""
+	}
+	if len(sub.Filters) == 0 {
+		p, _ := encode(it, s.format)
+		m.Deliver(p)
+		return
+	}
+	content, ok := s.filter(sub, it)
+	if ok {
+		m.Deliver(frame(content, s.format))
+	}
+}
+
+// wait keeps what comes while the stream is not holding. A mismatch is covered
+// by a follow-up that has not begun; one that has may have read too early.
+func (s *stream) wait(m *hub.Member[*item], channel string, it *item) {
+	if s.phase == due && s.judge(s.channel(channel), it) == miss {
+		return
+	}
+	s.queue = append(s.queue, waiting{channel, it})
+	if s.queued += size(it); s.queued > s.engine.backlog() {
+		m.End(hub.ErrSlow)
+	}
+}
+
+// ask sends the follow-up; its page comes back through page.
+func (s *stream) ask(m *hub.Member[*item]) {
+	s.phase, s.fresh = fetching, false
+	m.Wake(time.Time{})
+	last := make([]grip.Last, 0, len(s.channels))
+	for _, c := range s.channels {
+		if c.PrevID != "" {
+			last = append(last, grip.Last{Channel: c.Name, ID: c.PrevID})
+		}
+	}
+	s.engine.fetch.get(s.handler, s.next.URI, last, func(p *page) {
+		m.Do(func() { s.page(m, p) })
+	})
+}
+
+// page continues the stream with what a follow-up brought.
+func (s *stream) page(m *hub.Member[*item], p *page) {
+	if p.failed() {
+		s.retry(m)
+		return
+	}
+	s.retries = 0
+	m.Write(p.bytes(s.format))
+	in := p.instruct
+	switch {
+	case in != nil && in.Hold == grip.Stream:
+		s.resume(m, in)
+	case in != nil && in.Hold == grip.None && in.Next.URI != "":
+		s.next = in.Next
+		s.ask(m)
+	default:
+		m.End(errFinished)
+	}
+}
+
+// retry asks again later, or gives the stream up.
+func (s *stream) retry(m *hub.Member[*item]) {
+	if s.retries == maxRetries {
+		m.End(errOrigin)
+		return
+	}
+	pause := time.Second<<s.retries + rand.N(time.Second)
+	s.retries++
+	s.phase, s.fetchAt = due, m.Now().Add(pause)
+	m.Wake(s.fetchAt)
+}
+
+// resume holds the stream as the page says, and delivers what came meanwhile.
+func (s *stream) resume(m *hub.Member[*item], in *grip.Instruct) {
+	s.follow(in)
+	m.SetChannels(names(in.Channels[:min(len(in.Channels), maxChannels)]))
+	m.SetKeepAlive(s.engine.keepAlive(in.KeepAlive, s.format))
+	s.phase = holding
+	s.linkAt = m.Now().Add(s.linkTimeout())
+	s.replay(m)
+	m.Wake(s.wakeAt())
+}
+
+// replay delivers what came while the stream was away. Items with ids that do
+// not match come first and are taken for part of the page, which must then end
+// with the last of them. A hint is never passed over: the page may have been
+// read before it.
+func (s *stream) replay(m *hub.Member[*item]) {
+	queue := s.queue
+	s.queue, s.queued = nil, 0
+	for i, w := range queue {
+		sub := s.channel(w.channel)
+		if w.item.ID != "" && s.judge(sub, w.item) == miss && (sub.passed == "" || sub.passed != sub.PrevID) {
+			sub.passed = w.item.ID
+			continue
+		}
+		s.deliver(m, w.channel, w.item)
+		if s.phase != holding {
+			for _, later := range queue[i+1:] {
+				s.wait(m, later.channel, later.item)
+			}
+			return
+		}
+	}
+	for i := range s.channels {
+		sub := &s.channels[i]
+		if sub.passed != "" && sub.passed != sub.PrevID {
+			s.want(m, m.Now())
+		}
+		sub.passed = ""
+	}
+}
+
+// status2xx reports whether a status lets a stream continue.
+func status2xx(status int) bool {
+	return status >= http.StatusOK && status < http.StatusMultipleChoices
+}

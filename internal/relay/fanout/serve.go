@@ -1,0 +1,225 @@
+package fanout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
+)
+
+// Serve answers requests through h and holds those that h wants held.
+func (e *Engine) Serve(h Handler) http.Handler { return &server{engine: e, handler: h} }
+
+type server struct {
+	engine  *Engine
+	handler Handler
+}
+
+// asked is a request with what the engine must remember of the moment it asked.
+type asked struct {
+	Request
+	hints uint64
+	at    time.Time
+}
+
+func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	q := &asked{
+		Request: Request{
+			Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Host: r.Host,
+			Header: r.Header, Body: r.Body, ContentLength: r.ContentLength,
+			Remote: r.RemoteAddr, Conn: s.engine.conns.Add(1),
+		},
+		hints: s.engine.hints.Load(), at: time.Now(),
+	}
+	resp, err := ask(r.Context(), s.handler, &q.Request)
+	if err != nil {
+		s.engine.refuse(w, r, err)
+		return
+	}
+	if resp.Stream != nil {
+		defer resp.Stream.Close()
+	}
+	switch hold := resp.Instruct; {
+	case hold == nil || hold.Hold == grip.None || r.Method == http.MethodHead:
+		writePlain(w, resp)
+	case hold.Hold == grip.Stream:
+		s.hold(w, r, q, resp)
+	default:
+		s.engine.refuse(w, r, errResponseHold)
+	}
+}
+
+var errResponseHold = errors.New("response holds are not available")
+
+// ask calls the Handler and turns its panic into an error: one request that
+// trips over a mistake must not take the others along.
+func ask(ctx context.Context, h Handler, r *Request) (resp *Response, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			err = fmt.Errorf("handler panicked: %v", p)
+		}
+	}()
+	return h.Request(ctx, r)
+}
+
+// refuse answers for an origin that could not be asked (grip.md, 1.7).
+func (e *Engine) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if r.Context().Err() == nil {
+		e.log.Warn("request failed", "cause", err, "remote", r.RemoteAddr)
+	}
+	body := "Error while proxying to origin.\n"
+	if e.opt.Debug {
+		body = err.Error() + "\n"
+	}
+	w.Header().Set("Content-Type", "text/plain")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(http.StatusBadGateway)
+	_, _ = io.WriteString(w, body)
+}
+
+func writePlain(w http.ResponseWriter, resp *Response) {
+	header := w.Header()
+	for k, v := range resp.Header {
+		header[k] = v
+	}
+	if resp.Stream == nil {
+		header["Content-Length"] = []string{strconv.Itoa(len(resp.Body))}
+	}
+	if _, ok := header["Content-Type"]; !ok {
+		header["Content-Type"] = nil // or net/http guesses one
+	}
+	w.WriteHeader(resp.status())
+	_, _ = w.Write(resp.Body)
+	if resp.Stream != nil {
+		_, _ = io.Copy(w, resp.Stream)
+	}
+}
+
+func (r *Response) status() int {
+	if r.Status == 0 {
+		return http.StatusOK
+	}
+	return r.Status
+}
+
+// hold turns the connection into a member of the hub.
+func (s *server) hold(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
+	if s.engine.canHijack(r) {
+		if sink, ok := hijack(w); ok {
+			f, head := formatChunk, appendHead(nil, r, resp)
+			if r.ProtoMinor == 0 {
+				f = formatRaw
+			}
+			first := append(head, frame(resp.Body, f)...)
+			if err := s.engine.join(s.handler, q, resp, sink, f, first); err != nil {
+				sink.Abort()
+			}
+			return
+		}
+	}
+	s.holdPortable(w, r, q, resp)
+}
+
+// canHijack reports whether the request came over a plain socket that a shard
+// can own.
+func (e *Engine) canHijack(r *http.Request) bool {
+	if e.opt.Portable || !hub.HasDescriptors || r.ProtoMajor != 1 || r.TLS != nil {
+		return false
+	}
+	_, ok := r.Context().Value(http.LocalAddrContextKey).(*net.TCPAddr)
+	return ok
+}
+
+// hijack takes the socket away from net/http.
+func hijack(w http.ResponseWriter) (*hub.Descriptor, bool) {
+	hj, ok := w.(http.Hijacker)
+	if !ok {
+		return nil, false
+	}
+	conn, _, err := hj.Hijack()
+	if err != nil {
+		return nil, false
+	}
+	sink, ok := hub.NewDescriptor(conn)
+	if !ok {
+		_ = conn.Close()
+		panic(http.ErrAbortHandler)
+	}
+	return sink, true
+}
+
+// appendHead writes the head of a held response (RFC 9112, 4 and 5).
+func appendHead(dst []byte, r *http.Request, resp *Response) []byte {
+	if r.ProtoMinor == 0 {
+		dst = append(dst, "HTTP/1.0 "...)
+	} else {
+		dst = append(dst, "HTTP/1.1 "...)
+	}
+	status := resp.status()
+	dst = strconv.AppendInt(dst, int64(status), 10)
+	dst = append(dst, ' ')
+	reason := http.StatusText(status)
+	if resp.Instruct.Reason != "" {
+		reason = resp.Instruct.Reason
+	}
+	dst = append(append(dst, reason...), "\r\n"...)
+	for name, values := range resp.Header {
+		if name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection" {
+			continue
+		}
+		for _, v := range values {
+			dst = append(append(append(append(dst, name...), ": "...), v...), "\r\n"...)
+		}
+	}
+	if r.ProtoMinor == 0 {
+		return append(dst, "Connection: close\r\n\r\n"...)
+	}
+	return append(dst, "Transfer-Encoding: chunked\r\n\r\n"...)
+}
+
+// holdPortable keeps the connection in net/http: this goroutine writes what the
+// hub puts into the mailbox.
+func (s *server) holdPortable(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
+	box := hub.NewMailbox(0)
+	if err := s.engine.join(s.handler, q, resp, box, formatRaw, resp.Body); err != nil {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	}
+	header := w.Header()
+	for k, v := range resp.Header {
+		if k != "Content-Length" {
+			header[k] = v
+		}
+	}
+	w.WriteHeader(resp.status())
+	out := http.NewResponseController(w)
+	timeout := s.engine.writeTimeout()
+	_ = out.Flush()
+	finished := box.Serve(r.Context().Done(), func(p []byte) error {
+		_ = out.SetWriteDeadline(time.Now().Add(timeout))
+		if _, err := w.Write(p); err != nil {
+			return err
+		}
+		return out.Flush()
+	})
+	if !finished {
+		panic(http.ErrAbortHandler) // cuts the body off, so that the client knows
+	}
+}
+
+func (e *Engine) writeTimeout() time.Duration {
+	if e.opt.WriteTimeout > 0 {
+		return e.opt.WriteTimeout
+	}
+	return hub.DefaultWriteTimeout
+}

@@ -1,0 +1,109 @@
+package fanout
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
+)
+
+// session is what the engine knows of a held connection; the hub carries it as
+// the member's owner.
+type session struct {
+	conn   uint64
+	remote string
+	opened time.Time
+	format hub.Format
+	events bool // the response is an event stream
+}
+
+// maxChannels is how many subscriptions one connection may have; more are
+// ignored, as Fanout does (grip.md, 4).
+const maxChannels = 20
+
+// join makes a held stream a member of the hub. A stream that only listens is a
+// plain member; one with ids, filters or a next link gets its own Receiver.
+func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) error {
+	in := resp.Instruct
+	own := &session{
+		conn: q.Conn, remote: q.Remote, opened: q.at, format: f,
+		events: isEventStream(resp.Header.Get("Content-Type")),
+	}
+	channels := in.Channels[:min(len(in.Channels), maxChannels)]
+	j := hub.Joining[*item]{
+		Sink: sink, Format: f, First: first, Owner: own, Channels: names(channels),
+		KeepAlive: e.keepAlive(in.KeepAlive, f),
+	}
+	if needsReceiver(in) {
+		j.Receiver = newStream(e, h, own, q, in)
+	}
+	_, err := e.hub.Join(j)
+	return err
+}
+
+func names(channels []grip.Channel) []string {
+	out := make([]string, len(channels))
+	for i, c := range channels {
+		out[i] = c.Name
+	}
+	return out
+}
+
+func needsReceiver(in *grip.Instruct) bool {
+	return in.Next.URI != "" || slices.ContainsFunc(in.Channels, func(c grip.Channel) bool {
+		return c.PrevID != "" || len(c.Filters) > 0
+	})
+}
+
+type keepAliveKey struct {
+	data     string
+	timeout  time.Duration
+	interval bool
+	format   hub.Format
+}
+
+// maxKeepAlives bounds how many distinct keep-alives are shared.
+const maxKeepAlives = 1024
+
+// keepAlive returns the shared, framed form of k, or nil if there is none.
+func (e *Engine) keepAlive(k grip.KeepAlive, f hub.Format) *hub.KeepAlive {
+	if len(k.Data) == 0 {
+		return nil
+	}
+	key := keepAliveKey{string(k.Data), k.Timeout, k.Interval, f}
+	if v, ok := e.keepAlives.Load(key); ok {
+		return v.(*hub.KeepAlive)
+	}
+	out := &hub.KeepAlive{Data: frame(k.Data, f), Timeout: max(k.Timeout, time.Second), Interval: k.Interval}
+	if e.kept.Add(1) > maxKeepAlives {
+		return out
+	}
+	v, _ := e.keepAlives.LoadOrStore(key, out)
+	return v.(*hub.KeepAlive)
+}
+
+// farewell is the hub's Farewell: a stream that ends in good order gets the end
+// of its body; one that is cut for being slow is told so, as far as the body's
+// type allows, and otherwise left without an end, so that its reader can tell.
+func farewell(m *hub.Member[*item], cause error) []byte {
+	s := m.Owner().(*session)
+	end := ""
+	if s.format == formatChunk {
+		end = "0\r\n\r\n"
+	}
+	if causeOf(cause) == causeSlow {
+		if !s.events {
+			return nil
+		}
+		return append(frame([]byte(": ended: slow reader\n\n"), s.format), end...)
+	}
+	return []byte(end)
+}
+
+// isEventStream reports whether a Content-Type is text/event-stream.
+func isEventStream(contentType string) bool {
+	t, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(t), "text/event-stream")
+}

@@ -1,0 +1,105 @@
+package hub
+
+import "sync/atomic"
+
+// channel is one name somebody listens to.
+type channel[T any] struct {
+	// Static after construction.
+	name string
+	// count is the number of members per shard, so that Publish passes by
+	// shards without any. Atomic.
+	count []atomic.Int32
+	// lists has one member list per shard, each owned by its shard.
+	lists []list[T]
+	// refs is the sum of count. Guarded by the hub's mu.
+	refs int
+}
+
+func (h *Hub[T]) lookup(name string) *channel[T] {
+	v, ok := h.index.Load(name)
+	if !ok {
+		return nil
+	}
+	return v.(*channel[T])
+}
+
+// acquire appends the named channels to dst, making those that are missing, and
+// counts one member of the shard on each. It reports whether some channel had
+// no member before. The caller holds h.mu.
+func (h *Hub[T]) acquire(dst []*channel[T], names []string, shard int) (out []*channel[T], first bool) {
+	if dst == nil {
+		dst = make([]*channel[T], 0, len(names))
+	}
+next:
+	for _, name := range names {
+		for _, c := range dst {
+			if c.name == name {
+				continue next
+			}
+		}
+		c := h.lookup(name)
+		if c == nil {
+			c = &channel[T]{
+				name: name, count: make([]atomic.Int32, len(h.shards)), lists: make([]list[T], len(h.shards)),
+			}
+			h.index.Store(name, c)
+		}
+		first = first || c.refs == 0
+		c.refs++
+		c.count[shard].Add(1)
+		dst = append(dst, c)
+	}
+	return dst, first
+}
+
+// release takes one member of the shard off c and forgets c when it was the last.
+func (h *Hub[T]) release(c *channel[T], shard int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c.count[shard].Add(-1)
+	if c.refs--; c.refs == 0 {
+		h.index.CompareAndDelete(c.name, c)
+	}
+}
+
+// chunkLen keeps joining cheap: a list grows by chunks, never by copying it whole.
+const chunkLen = 256
+
+// list is the members of one channel on one shard, in no order. Owned by the shard.
+type list[T any] struct {
+	chunks [][]*Member[T]
+	n      int
+
+	// round and bit say which bit the list has in the round of that number.
+	round uint64
+	bit   uint8
+}
+
+func (l *list[T]) add(m *Member[T]) (pos int32) {
+	if l.n == len(l.chunks)*chunkLen {
+		l.chunks = append(l.chunks, nil)
+	}
+	c := l.n / chunkLen
+	l.chunks[c] = append(l.chunks[c], m)
+	l.n++
+	return int32(l.n - 1)
+}
+
+// remove takes the member at pos out, moves the last one into its place and
+// returns that one, or nil if it was the last itself.
+func (l *list[T]) remove(pos int32) (moved *Member[T]) {
+	last := l.n - 1
+	tail := l.chunks[last/chunkLen]
+	moved = tail[last%chunkLen]
+	tail[last%chunkLen] = nil
+	l.chunks[last/chunkLen] = tail[:last%chunkLen]
+	if last%chunkLen == 0 {
+		l.chunks = l.chunks[:last/chunkLen]
+	}
+	l.n = last
+	if int(pos) == last {
+		return nil
+	}
+	l.chunks[pos/chunkLen][pos%chunkLen] = moved
+	return moved
+}

@@ -1,0 +1,232 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Causes with which a member ends. Callers add their own through End and Drain.
+var (
+	// ErrSlow ends a member whose peer does not take what is written.
+	ErrSlow = errors.New("slow reader")
+	// ErrGone ends a member whose peer has closed the connection.
+	ErrGone = errors.New("client left")
+	// ErrDraining refuses a Join after Drain was called.
+	ErrDraining = errors.New("shutting down")
+)
+
+// Format selects one of the encodings of a value. The hub gives formats no
+// meaning of their own.
+type Format uint8
+
+// Defaults of Options.
+const (
+	DefaultBacklog      = 4 << 20
+	DefaultWriteTimeout = 20 * time.Second
+)
+
+// Options configures a Hub. Encode is required.
+type Options[T any] struct {
+	// Encode returns the bytes of v in format f, nil if v has nothing for such
+	// members. An end that is not nil ends the member once it has the bytes. It
+	// is called at least once per round, value and format in use; the bytes must
+	// not change afterwards.
+	Encode func(v T, f Format) (p []byte, end error)
+	// Size tells how many bytes v keeps alive, for the bound on the inbox.
+	// Nil counts 256 for each value.
+	Size func(v T) int
+	// Farewell returns the last bytes for a member that ends with cause, or nil.
+	Farewell func(m *Member[T], cause error) []byte
+	// Ended, if not nil, is called once for each member after it has ended, on
+	// its shard's goroutine. It must not block.
+	Ended func(m *Member[T], cause error)
+	// Shards is the number of shards; 0 stands for GOMAXPROCS.
+	Shards int
+	// Backlog is how many bytes may wait for one member before it ends as slow;
+	// 0 stands for DefaultBacklog. The bytes are shared among the members of a channel.
+	Backlog int
+	// WriteTimeout is how long a peer may take nothing before its member ends as
+	// slow, and how long a farewell may take; 0 stands for
+	// DefaultWriteTimeout.
+	WriteTimeout time.Duration
+	// InboxBytes is how much may wait in a shard's inbox before Ready blocks;
+	// 0 stands for 32 MiB.
+	InboxBytes int
+}
+
+// Hub is a set of shards and the index of their channels.
+type Hub[T any] struct {
+	// Static after construction.
+	opt    Options[T]
+	shards []*shard[T]
+	start  time.Time
+	loops  sync.WaitGroup
+
+	index sync.Map // channel name → *channel[T]
+
+	// Atomic.
+	turn    atomic.Uint32
+	members atomic.Int64
+
+	mu       sync.Mutex // guards the following, and the making and removing of channels
+	draining bool
+}
+
+// New starts a hub. Drain ends it and its goroutines.
+func New[T any](opt Options[T]) *Hub[T] {
+	if opt.Shards <= 0 {
+		opt.Shards = runtime.GOMAXPROCS(0)
+	}
+	if opt.Backlog <= 0 {
+		opt.Backlog = DefaultBacklog
+	}
+	if opt.WriteTimeout <= 0 {
+		opt.WriteTimeout = DefaultWriteTimeout
+	}
+	if opt.InboxBytes <= 0 {
+		opt.InboxBytes = 32 << 20
+	}
+	if opt.Size == nil {
+		opt.Size = func(T) int { return 256 }
+	}
+	if opt.Farewell == nil {
+		opt.Farewell = func(*Member[T], error) []byte { return nil }
+	}
+	if opt.Ended == nil {
+		opt.Ended = func(*Member[T], error) {}
+	}
+	h := &Hub[T]{opt: opt, start: time.Now()}
+	for i := range opt.Shards {
+		h.shards = append(h.shards, newShard(h, i))
+	}
+	for _, s := range h.shards {
+		h.loops.Go(s.run) // owned by the hub, ends after Drain
+	}
+	return h
+}
+
+// Joining says who joins and how.
+type Joining[T any] struct {
+	// Sink takes the member's bytes. Required.
+	Sink Sink
+	// Format selects the encoding the member gets.
+	Format Format
+	// Channels are the names to listen to; duplicates count once.
+	Channels []string
+	// First, if not empty, is written before anything else.
+	First []byte
+	// KeepAlive, if not nil, is written when the member has been quiet.
+	KeepAlive *KeepAlive
+	// Receiver, if not nil, gets the member's values in place of a plain write.
+	Receiver Receiver[T]
+	// Owner is the caller's own, returned by Member.Owner.
+	Owner any
+}
+
+// Join makes a member and subscribes it. It fails only with ErrDraining; the
+// sink is then still the caller's. From here on the hub closes the sink.
+func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
+	m := &Member[T]{
+		shard: h.shards[int(h.turn.Add(1))%len(h.shards)], sink: j.Sink,
+		recv: j.Receiver, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
+	}
+	h.mu.Lock()
+	if h.draining {
+		h.mu.Unlock()
+		return nil, ErrDraining
+	}
+	h.members.Add(1)
+	m.wants, m.first = h.acquire(nil, j.Channels, m.shard.id)
+	h.mu.Unlock()
+	first := j.First
+	m.shard.push(entry[T]{run: func() { m.shard.admit(m, first) }})
+	return m, nil
+}
+
+// Publish appends v to the inbox of each shard with members on the channel and
+// returns how many members that are. It never blocks; see Ready.
+func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
+	c := h.lookup(channel)
+	if c == nil {
+		return 0
+	}
+	for i, s := range h.shards {
+		if n := c.count[i].Load(); n > 0 {
+			s.push(entry[T]{channel: c, value: v})
+			accepted += int(n)
+		}
+	}
+	return accepted
+}
+
+// Ready waits until every inbox has room, so that publishers and not memory
+// bear an overload. It returns at once when there is room.
+func (h *Hub[T]) Ready(ctx context.Context) error {
+	for _, s := range h.shards {
+		if err := s.ready(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Subscribers is the number of members on a channel.
+func (h *Hub[T]) Subscribers(channel string) int {
+	c := h.lookup(channel)
+	if c == nil {
+		return 0
+	}
+	total := 0
+	for i := range c.count {
+		total += int(c.count[i].Load())
+	}
+	return total
+}
+
+// Members is the number of members that have joined and not yet ended.
+func (h *Hub[T]) Members() int { return int(h.members.Load()) }
+
+// Delivered is the number of values handed to members since the start: one
+// write of n values counts n.
+func (h *Hub[T]) Delivered() uint64 {
+	var total uint64
+	for _, s := range h.shards {
+		total += s.delivered.Load()
+	}
+	return total
+}
+
+// Drain refuses joins, ends all members with cause, spread over the first half
+// of the time ctx has left, and waits for them to be gone. At the deadline it
+// cuts off the rest and returns ctx's error. The hub is of no use afterwards.
+func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
+	h.mu.Lock()
+	h.draining = true
+	h.mu.Unlock()
+	spread := time.Duration(0)
+	if deadline, ok := ctx.Deadline(); ok {
+		spread = max(0, time.Until(deadline)/2)
+	}
+	for _, s := range h.shards {
+		s.push(entry[T]{run: func() { s.drain(cause, spread) }})
+	}
+	done := make(chan struct{})
+	go func() { // ends when the shards have, which the cut below forces
+		h.loops.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	for _, s := range h.shards {
+		s.push(entry[T]{run: s.cut})
+	}
+	<-done
+	return ctx.Err()
+}

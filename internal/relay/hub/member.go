@@ -1,0 +1,234 @@
+package hub
+
+import (
+	"math/rand/v2"
+	"time"
+)
+
+// Receiver takes a member's values in place of a plain write: a connection with
+// filters, sequencing or a protocol of its own. Its methods are called on the
+// member's shard and must not block.
+type Receiver[T any] interface {
+	// Admit is called once, when the member listens to its channels and its
+	// first bytes have been written.
+	Admit(m *Member[T])
+	// Deliver hands over the values of a round that were published on the
+	// member's channels, in publishing order. in is valid during the call only.
+	Deliver(m *Member[T], in []Delivery[T])
+	// Tick is called at or up to 100 ms after the time that Wake was given. It
+	// returns when to be called next; the zero time means not until Wake.
+	Tick(m *Member[T], now time.Time) time.Time
+}
+
+// Delivery is one value and the channel it came on.
+type Delivery[T any] struct {
+	Channel string
+	Value   T
+}
+
+// KeepAlive is written to a member that has been quiet. Members share it.
+type KeepAlive struct {
+	// Data is written as it is.
+	Data []byte
+	// Timeout is the quiet time. Each time a random part of 0.1 to 1 s is cut
+	// from it, so that connections opened together do not stay in step.
+	Timeout time.Duration
+	// Interval writes at the timeout whatever was written meanwhile.
+	Interval bool
+}
+
+// Member is one connection. Its exported methods may be called by its shard
+// only, that is from Receiver, Farewell and Ended calls and from functions
+// given to Do, except where they say otherwise.
+type Member[T any] struct {
+	// Static after Join.
+	shard *shard[T]
+	sink  Sink
+	owner any
+	first bool
+	slot  slot // where the shard keeps it, set by admit
+
+	// Owned by the shard.
+	format    Format
+	leaving   bool // delivers no more; what is queued is still being written
+	done      bool
+	stalled   bool // the sink is full
+	recv      Receiver[T]
+	keepAlive *KeepAlive
+	wants     []*channel[T] // what to join on admission
+	channels  []membership[T]
+	waiting   *backlog
+	cause     error
+
+	lastWrite int64 // nanoseconds since the hub's start; also of the last keep-alive
+	jitter    int64 // cut from the keep-alive's timeout
+	stalledAt int64
+	recvAt    int64 // when to call Tick; 0: never
+
+	timer node[T]
+
+	// The round in which the member was last touched, and the channels, as bits.
+	round uint64
+	mask  uint64
+}
+
+// membership is a place in a channel's list.
+type membership[T any] struct {
+	channel *channel[T]
+	pos     int32
+}
+
+// Owner returns what Join was given. It may be called from any goroutine.
+func (m *Member[T]) Owner() any { return m.owner }
+
+// First reports whether Join found a channel that nobody listened to before. It
+// may be called from any goroutine.
+func (m *Member[T]) First() bool { return m.first }
+
+// Do calls f on the member's shard, unless the member has ended by then. It may
+// be called from any goroutine and never blocks.
+func (m *Member[T]) Do(f func()) {
+	m.shard.push(entry[T]{run: func() {
+		if !m.done && !m.leaving {
+			f()
+		}
+	}})
+}
+
+// Write queues p for the peer. p must not change afterwards.
+func (m *Member[T]) Write(p []byte) {
+	if m.leaving || m.done || len(p) == 0 {
+		return
+	}
+	m.shard.write(m, p)
+}
+
+// Deliver is Write for one published value, which it counts.
+func (m *Member[T]) Deliver(p []byte) {
+	if m.leaving || m.done || len(p) == 0 {
+		return
+	}
+	m.shard.delivered.Add(1)
+	m.shard.write(m, p)
+}
+
+// End ends the member with cause: it receives nothing more, and what it has
+// queued, with its farewell, is written as far as the peer takes it in time.
+func (m *Member[T]) End(cause error) { m.shard.end(m, cause) }
+
+// Abort ends the member at once, without farewell.
+func (m *Member[T]) Abort(cause error) { m.shard.kill(m, cause) }
+
+// Now is the time of the shard's current turn.
+func (m *Member[T]) Now() time.Time { return m.shard.time() }
+
+// Wake asks for a Tick at the given time; the zero time cancels.
+func (m *Member[T]) Wake(at time.Time) {
+	m.recvAt = 0
+	if !at.IsZero() {
+		m.recvAt = max(1, int64(at.Sub(m.shard.hub.start)))
+	}
+	m.shard.rearm(m)
+}
+
+// SetKeepAlive replaces the keep-alive; nil ends it. The quiet time goes on.
+func (m *Member[T]) SetKeepAlive(k *KeepAlive) {
+	if m.keepAlive != k {
+		m.keepAlive = k
+		m.shard.rearm(m)
+	}
+}
+
+// SetChannels makes the member listen to the named channels and no others. It
+// reports whether one of the new ones had no member before.
+func (m *Member[T]) SetChannels(names []string) (first bool) {
+	if m.done || m.leaving {
+		return false
+	}
+	keep := m.channels[:0:0]
+	var add []string
+	for _, name := range names {
+		if !m.listens(name) {
+			add = append(add, name)
+		}
+	}
+	for _, s := range m.channels {
+		if contains(names, s.channel.name) {
+			keep = append(keep, s)
+		} else {
+			m.shard.leave(s)
+		}
+	}
+	m.channels = keep
+	if len(add) == 0 {
+		return false
+	}
+	h := m.shard.hub
+	h.mu.Lock()
+	added, first := h.acquire(nil, add, m.shard.id)
+	h.mu.Unlock()
+	m.shard.enter(m, added)
+	return first
+}
+
+// Channels appends the names the member listens to.
+func (m *Member[T]) Channels(dst []string) []string {
+	for _, s := range m.channels {
+		dst = append(dst, s.channel.name)
+	}
+	return dst
+}
+
+func (m *Member[T]) listens(name string) bool {
+	for _, s := range m.channels {
+		if s.channel.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(names []string, name string) bool {
+	for _, n := range names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
+// due is when the member's timer must fire next, 0 for never.
+func (m *Member[T]) due(writeTimeout time.Duration) int64 {
+	due := int64(0)
+	sooner := func(t int64) {
+		if due == 0 || t < due {
+			due = t
+		}
+	}
+	if m.stalled {
+		sooner(m.stalledAt + int64(writeTimeout))
+	}
+	if m.leaving {
+		return due
+	}
+	if m.keepAlive != nil {
+		sooner(m.quietUntil())
+	}
+	if m.recvAt != 0 {
+		sooner(m.recvAt)
+	}
+	return due
+}
+
+func (m *Member[T]) quietUntil() int64 {
+	return m.lastWrite + int64(m.keepAlive.Timeout) - m.jitter
+}
+
+// rejitter draws a new part to cut; the wheel may add up to 0.1 s again.
+func (m *Member[T]) rejitter() {
+	const least, most = int64(100 * time.Millisecond), int64(time.Second)
+	m.jitter = least + rand.Int64N(most-least)
+	if m.keepAlive != nil {
+		m.jitter = min(m.jitter, int64(m.keepAlive.Timeout)-1)
+	}
+}
