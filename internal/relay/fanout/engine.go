@@ -27,6 +27,9 @@ type Options struct {
 	// NoFirstUpdate switches off the follow-up that each stream with a next link
 	// makes a second after a channel gained its first listener (grip.md, 2.7).
 	NoFirstUpdate bool
+	// BodyTimeout is how long a client may take to send a request's body; 0 sets
+	// no bound.
+	BodyTimeout time.Duration
 	// Portable keeps every connection in net/http, as other systems must.
 	Portable bool
 	// Debug tells clients why a stream or a request failed.
@@ -104,6 +107,9 @@ func (e *Engine) backlog() int {
 
 // Subscribers is the number of connections that listen to a channel.
 func (e *Engine) Subscribers(channel string) int { return e.hub.Subscribers(channel) }
+
+// Detached is the number of connections whose sockets have left net/http.
+func (e *Engine) Detached() int { return e.hub.Detached() }
 
 // Drain refuses new connections and ends those that are held, spread over half
 // of the time ctx has left; then follow-ups stop.

@@ -209,9 +209,13 @@ func (s *stream) judge(sub *subscription, it *item) verdict {
 	switch it.HTTPStream.Action {
 	case grip.Send:
 		return give
-	case grip.Close:
-		return stop
-	case grip.Hint:
+	case grip.Close, grip.Hint:
+		if len(sub.Filters) > 0 && !s.passes(sub, it) {
+			return skip
+		}
+		if it.HTTPStream.Action == grip.Close {
+			return stop
+		}
 		return jump
 	}
 	return skip
@@ -237,6 +241,11 @@ func (s *stream) deliver(m *hub.Member[*item], channel string, it *item) {
 // give writes the item through the channel's filters.
 func (s *stream) give(m *hub.Member[*item], sub *subscription, it *item) {
 	sub.active = true
+	if !grip.ContentFiltersMatch(it.HTTPStream.ContentFilters, sub.Filters) {
+		// The id does not count as seen, so the next item makes the stream ask.
+		s.engine.log.Warn("item dropped", "cause", "its content filters are not the subscription's", "conn", s.conn)
+		return
+	}
 	if sub.PrevID != "" {
 		sub.PrevID, sub.passed = it.ID, ""
 	}

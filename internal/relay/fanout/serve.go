@@ -38,6 +38,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 		hints: s.engine.hints.Load(), at: time.Now(),
 	}
+	if bound := s.engine.opt.BodyTimeout; bound > 0 && r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(q.at.Add(bound))
+	}
 	resp, err := ask(r.Context(), s.handler, &q.Request)
 	if err != nil {
 		s.engine.refuse(w, r, err)

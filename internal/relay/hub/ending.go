@@ -141,6 +141,9 @@ func (s *shard[T]) retire(m *Member[T], close func()) {
 	s.slots[m.slot.index] = nil
 	s.free = append(s.free, m.slot.index)
 	s.hub.members.Add(-1)
+	if _, ok := m.sink.(*Descriptor); ok {
+		s.hub.detached.Add(-1)
+	}
 	s.hub.opt.Ended(m, m.cause)
 }
 

@@ -69,8 +69,9 @@ type Hub[T any] struct {
 	index sync.Map // channel name → *channel[T]
 
 	// Atomic.
-	turn    atomic.Uint32
-	members atomic.Int64
+	turn     atomic.Uint32
+	members  atomic.Int64
+	detached atomic.Int64
 
 	mu       sync.Mutex // guards the following, and the making and removing of channels
 	draining bool
@@ -140,6 +141,9 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 		return nil, ErrDraining
 	}
 	h.members.Add(1)
+	if _, ok := j.Sink.(*Descriptor); ok {
+		h.detached.Add(1)
+	}
 	m.wants, m.first = h.acquire(nil, j.Channels, m.shard.id)
 	h.mu.Unlock()
 	first := j.First
@@ -189,6 +193,9 @@ func (h *Hub[T]) Subscribers(channel string) int {
 
 // Members is the number of members that have joined and not yet ended.
 func (h *Hub[T]) Members() int { return int(h.members.Load()) }
+
+// Detached is the number of members whose sink is a Descriptor.
+func (h *Hub[T]) Detached() int { return int(h.detached.Load()) }
 
 // Delivered is the number of values handed to members since the start: one
 // write of n values counts n.

@@ -1,0 +1,70 @@
+package relay
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"runtime"
+	"slices"
+	"time"
+)
+
+// controlPlane serves health and metrics.
+func (s *Server) controlPlane() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		text(w, http.StatusOK, "ok\n")
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if s.draining.Load() {
+			text(w, http.StatusServiceUnavailable, "draining\n")
+			return
+		}
+		text(w, http.StatusOK, "ready\n")
+	})
+	mux.HandleFunc("GET /metrics", s.metrics)
+	return mux
+}
+
+func text(w http.ResponseWriter, status int, body string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = io.WriteString(w, body)
+}
+
+// metrics writes the counts in Prometheus' text format, version 0.0.4.
+func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	st := s.engine.Stats()
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	family(w, "connections", "gauge", "Held client connections.")
+	sample(w, "connections", "", float64(st.Connections))
+	family(w, "items_published_total", "counter", "Items published.")
+	sample(w, "items_published_total", "", float64(st.Published))
+	family(w, "deliveries_total", "counter", "Items handed to connections.")
+	sample(w, "deliveries_total", "", float64(st.Delivered))
+	family(w, "ended_total", "counter", "Held connections ended, by cause.")
+	for _, cause := range slices.Sorted(maps.Keys(st.Ended)) {
+		sample(w, "ended_total", fmt.Sprintf("{cause=%q}", cause), float64(st.Ended[cause]))
+	}
+	family(w, "refused_total", "counter", "Connections refused for want of room.")
+	sample(w, "refused_total", "", float64(s.guard.refused.Load()))
+	family(w, "goroutines", "gauge", "Goroutines.")
+	sample(w, "goroutines", "", float64(runtime.NumGoroutine()))
+	family(w, "heap_bytes", "gauge", "Bytes of live and not yet collected heap objects.")
+	sample(w, "heap_bytes", "", float64(mem.HeapAlloc))
+	family(w, "uptime_seconds", "gauge", "Seconds since the start.")
+	sample(w, "uptime_seconds", "", time.Since(s.began).Seconds())
+}
+
+const metricPrefix = "pubsubctl_relay_"
+
+func family(w io.Writer, name, kind, help string) {
+	_, _ = fmt.Fprintf(w, "# HELP %s%s %s\n# TYPE %s%s %s\n", metricPrefix, name, help, metricPrefix, name, kind)
+}
+
+func sample(w io.Writer, name, labels string, v float64) {
+	_, _ = fmt.Fprintf(w, "%s%s%s %g\n", metricPrefix, name, labels, v)
+}

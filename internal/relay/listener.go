@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// guard is a listener that refuses connections beyond a limit, and goes on when
+// the process has run out of descriptors.
+type guard struct {
+	net.Listener
+	max  int
+	held func() int // connections that have left net/http for the hub
+	log  *slog.Logger
+	tls  bool // a refusal in plain text would be noise
+
+	open    atomic.Int64
+	refused atomic.Uint64
+
+	mu    sync.Mutex // guards the following
+	spare net.Conn   // an open descriptor to give up when there are no others
+}
+
+// refusal is what a client beyond the limit reads.
+const refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n" +
+	"Content-Length: 21\r\nConnection: close\r\n\r\nToo many connections\n"
+
+func newGuard(l net.Listener, o Options, held func() int) *guard {
+	return &guard{Listener: l, max: o.MaxConns, held: held, log: o.Log, tls: o.TLSCert != ""}
+}
+
+// Accept returns the next connection within the limit.
+func (g *guard) Accept() (net.Conn, error) {
+	for {
+		c, err := g.Listener.Accept()
+		if err != nil {
+			if isExhausted(err) {
+				g.shed()
+				continue
+			}
+			return nil, err
+		}
+		if int(g.open.Add(1))+g.held() > g.max {
+			g.open.Add(-1)
+			g.refuse(c)
+			continue
+		}
+		return &guarded{TCPConn: c.(*net.TCPConn), guard: g}, nil
+	}
+}
+
+func isExhausted(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
+}
+
+// refuse turns a connection away without waiting for it.
+func (g *guard) refuse(c net.Conn) {
+	if g.refused.Add(1)%1000 == 1 {
+		g.log.Warn("connection refused", "cause", fmt.Sprintf("%d connections are open", g.max), "count", g.refused.Load())
+	}
+	if !g.tls {
+		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
+		_, _ = c.Write([]byte(refusal))
+	}
+	_ = c.Close()
+}
+
+// shed closes the connection that waits at the front of the backlog, which
+// otherwise nobody could even accept, by giving up a spare descriptor for it.
+func (g *guard) shed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.log.Warn("connection refused", "cause", "no file descriptors are left")
+	if g.spare != nil {
+		_ = g.spare.Close()
+		g.spare = nil
+		g.acceptOne()
+	}
+	g.stock()
+}
+
+// acceptOne refuses the connection at the front of the backlog. The deadline is
+// for the case that its client has left meanwhile.
+func (g *guard) acceptOne() {
+	l, ok := g.Listener.(*net.TCPListener)
+	if !ok {
+		return
+	}
+	_ = l.SetDeadline(time.Now().Add(50 * time.Millisecond))
+	if c, err := l.Accept(); err == nil {
+		g.refuse(c)
+	}
+	_ = l.SetDeadline(time.Time{})
+}
+
+// stock opens the spare descriptor again, if there is one to be had; else the
+// pause keeps Accept from spinning.
+func (g *guard) stock() {
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		time.Sleep(10 * time.Millisecond)
+		return
+	}
+	g.spare = c
+}
+
+// Close stops listening.
+func (g *guard) Close() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.spare != nil {
+		_ = g.spare.Close()
+		g.spare = nil
+	}
+	return g.Listener.Close()
+}
+
+// guarded is a connection that counts.
+type guarded struct {
+	*net.TCPConn
+	guard *guard
+	once  sync.Once
+}
+
+// Close closes the connection and gives its place free.
+func (c *guarded) Close() error {
+	c.once.Do(func() { c.guard.open.Add(-1) })
+	return c.TCPConn.Close()
+}

@@ -1,0 +1,68 @@
+package relay
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/relay/store"
+)
+
+// Options says what to serve and where. The zero value, with a Log, serves the
+// app without keys on free loopback ports and keeps everything in memory.
+type Options struct {
+	// Listen is the data plane's address; empty stands for a free loopback port.
+	Listen string
+	// Control is the control plane's address; empty stands for a free loopback
+	// port, Off for none.
+	Control string
+	// Keys are signing keys that are valid beside those in the store. They are
+	// not written to it.
+	Keys []store.Key
+	// FastlyKeys are the accepted Fastly-Key values.
+	FastlyKeys []string
+	// Data is the directory that keeps keys and retained messages; empty keeps
+	// them in memory.
+	Data string
+	// NoApp answers unrouted paths with 404 in place of the Pub/Sub app.
+	NoApp bool
+	// Config holds the items of the app's config store.
+	Config map[string]string
+	// NoPublishToken and NoMessagesStore reproduce a half-configured service.
+	NoPublishToken, NoMessagesStore bool
+	// TLSCert and TLSKey name PEM files; both or neither.
+	TLSCert, TLSKey string
+	// MaxConns is how many client connections may be open; 0 stands for what the
+	// limit on open files allows.
+	MaxConns int
+	// HeaderTimeout is how long a client may take to send a request's head, 0 for
+	// 10 s; BodyTimeout how long it may take for the body, 0 for 30 s.
+	HeaderTimeout, BodyTimeout time.Duration
+	// Shards, Backlog, WriteTimeout and Portable are as in fanout.Options.
+	Shards, Backlog int
+	WriteTimeout    time.Duration
+	Portable        bool
+	// Log gets one line for each event. Required.
+	Log *slog.Logger
+}
+
+// Off as Options.Control serves no control plane.
+const Off = "off"
+
+func (o Options) withDefaults() Options {
+	if o.Listen == "" {
+		o.Listen = "127.0.0.1:0"
+	}
+	if o.Control == "" {
+		o.Control = "127.0.0.1:0"
+	}
+	if o.HeaderTimeout == 0 {
+		o.HeaderTimeout = 10 * time.Second
+	}
+	if o.BodyTimeout == 0 {
+		o.BodyTimeout = 30 * time.Second
+	}
+	if o.MaxConns <= 0 {
+		o.MaxConns = connsByFileLimit()
+	}
+	return o
+}
