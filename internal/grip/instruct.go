@@ -1,6 +1,9 @@
 package grip
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // Mode tells what becomes of a connection once its response has been read.
 type Mode uint8
@@ -17,10 +20,13 @@ const (
 type Instruct struct {
 	Hold     Mode
 	Channels []Channel
-	// Timeout ends a response hold.
+	// Timeout ends a response hold. Parsed ones are whole seconds, 5 at least;
+	// 0 stands for 55 s.
 	Timeout   time.Duration
 	KeepAlive KeepAlive
-	// Status and Reason replace those of the response; 0 keeps them.
+	// Status and Reason replace those of the response; 0 keeps them. Status may
+	// be any number up to 999, also one below 100 that no HTTP server can send.
+	// An empty Reason stands for StatusReason(Status).
 	Status int
 	Reason string
 	// Meta is the subscription's meta, for filters.
@@ -29,7 +35,8 @@ type Instruct struct {
 	Next Link
 	// Gone, if not empty, is told when the session ends.
 	Gone string
-	// Expose, if not empty, names the only response headers the client may see.
+	// Expose, if not empty, names the only response headers the client may see,
+	// as the origin spelled them.
 	Expose []string
 }
 
@@ -46,6 +53,7 @@ type KeepAlive struct {
 	// Data is what is written; empty means no keep-alive.
 	Data []byte
 	// Timeout is the quiet time, of which a random part of up to one second is cut.
+	// Parsed ones are whole seconds, 1 at least; 0 stands for 55 s.
 	Timeout time.Duration
 	// Interval fires at the timeout whatever was written meanwhile.
 	Interval bool
@@ -59,7 +67,36 @@ type Link struct {
 	Timeout time.Duration
 }
 
-// Last is one Grip-Last value: the id the reader of a channel has seen last.
-type Last struct {
-	Channel, ID string
+// What absent timeouts stand for.
+const (
+	DefaultTimeout = 55 * time.Second  // of response holds and keep-alives
+	DefaultNext    = 120 * time.Second // of next links
+)
+
+// The least that is honoured. A next link of 0 would refetch without pause.
+const (
+	minTimeout   = 5 * time.Second
+	minKeepAlive = time.Second
+	minNext      = time.Second
+)
+
+// maxStatus bounds Grip-Status and the code of a published response.
+const maxStatus = 999
+
+// StatusReason is the reason phrase of a status sent without one.
+func StatusReason(status int) string {
+	if text := http.StatusText(status); text != "" {
+		return text
+	}
+	return "Undefined Reason"
+}
+
+// finish applies what holds for headers and JSON alike once both are read.
+func (in *Instruct) finish() {
+	if len(in.Channels) > MaxChannels {
+		in.Channels = in.Channels[:MaxChannels]
+	}
+	if in.Hold == Response && in.Timeout == 0 {
+		in.Timeout = DefaultTimeout
+	}
 }

@@ -1,0 +1,47 @@
+package cmd
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// quote puts text that a user typed in quotes, safe to print.
+func quote(s string) string { return strconv.Quote(s) }
+
+// argsNone refuses arguments.
+func argsNone(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return usage(c, ui.UsageBadArgument, fmt.Sprintf("%s takes no argument, got %s", c.CommandPath(), quote(args[0])))
+}
+
+// argsExact wants one argument for each name; the names are for the message.
+func argsExact(names ...string) cobra.PositionalArgs {
+	return argsRange(len(names), len(names), names...)
+}
+
+// argsRange wants between least and most arguments; most below zero is no limit.
+// names are those of the arguments in order, for the message.
+func argsRange(least, most int, names ...string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) < least {
+			missing := strings.Join(names[len(args):least], " and ")
+			return usage(c, ui.UsageMissingArgument, c.CommandPath()+" needs "+missing)
+		}
+		if most >= 0 && len(args) > most {
+			return usage(c, ui.UsageBadArgument, fmt.Sprintf("%s is one argument too many for %s", quote(args[most]), c.CommandPath()))
+		}
+		return nil
+	}
+}
+
+// usage is a problem with the command line, with where to get help.
+func usage(c *cobra.Command, code ui.Code, text string) ui.Problem {
+	return ui.Problemf(code, text).Try(c.CommandPath() + " --help")
+}

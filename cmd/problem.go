@@ -1,0 +1,80 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+
+	"github.com/pubsubctl/pubsubctl/internal/config"
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// coded is an error that knows its code, as those of internal/client do.
+type coded interface {
+	error
+	Code() string
+}
+
+// asProblem finds the problem in err, or makes one from what err is.
+func asProblem(err error) ui.Problem {
+	var p ui.Problem
+	var conf *config.Error
+	var c coded
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.As(err, &conf):
+		return configProblem(conf)
+	case errors.As(err, &c):
+		return ui.Problem{Code: ui.Code(c.Code()), Err: err}
+	}
+	return ui.Problem{Code: codeOf(err), Err: err}
+}
+
+// configProblem gives an error of internal/config its code and its place.
+func configProblem(e *config.Error) ui.Problem {
+	p := ui.Problem{Code: ui.Code("config." + string(e.Reason)), Err: e, Why: e.Detail, Next: e.Hint}
+	if cause := rootCause(e.Err); cause != nil {
+		p.Why = cause.Error()
+	}
+	return p
+}
+
+// rootCause gives what the system said, without the operation and the path,
+// which the sentence names already.
+func rootCause(err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return nil
+}
+
+// codeOf is the code of an error nobody gave one.
+func codeOf(err error) ui.Code {
+	var path *fs.PathError
+	var network net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		return ui.TimeoutRequest
+	case errors.As(err, &path):
+		return fileCode(path.Op)
+	case errors.As(err, &network):
+		return ui.NetworkFailed
+	}
+	return ui.APIFailed
+}
+
+func fileCode(op string) ui.Code {
+	switch op {
+	case "open", "read", "stat", "lstat", "readlink":
+		return ui.FilesystemRead
+	}
+	return ui.FilesystemWrite
+}

@@ -1,0 +1,226 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/client"
+	"github.com/pubsubctl/pubsubctl/internal/pubsub"
+	"github.com/pubsubctl/pubsubctl/internal/token"
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// asked is what a command asked of a service. It turns what came of it into a
+// problem with the evidence and a way out.
+type asked struct {
+	verb   string   // "publish" or "subscribe"
+	topics []string // the first is the one named where the service names none
+	conn   connection
+}
+
+// problem explains err; what is not the client's passes as it is.
+func (a asked) problem(err error) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		return err
+	}
+	p := ui.Problem{Code: ui.Code(e.Code()), Chain: err}
+	text, why, next := a.explain(e)
+	p.Err, p.Why, p.Next = errors.New(text), why, next
+	return p
+}
+
+func (a asked) explain(e *client.Error) (text, why, next string) {
+	switch e.Category {
+	case client.CategoryAuth:
+		return a.explainAuth(e)
+	case client.CategoryNetwork, client.CategoryTimeout:
+		return a.explainNetwork(e)
+	case client.CategoryUsage:
+		return a.explainUsage(e)
+	}
+	return a.explainService(e)
+}
+
+// explainAuth is about the credential.
+func (a asked) explainAuth(e *client.Error) (text, why, next string) {
+	switch ui.Code(e.Code()) {
+	case ui.AuthTopicNotGranted:
+		return a.notGranted(e)
+	case ui.AuthUnknownKey:
+		id, _ := a.tokenReport()
+		return fmt.Sprintf("the service does not know the signing key %s", quote(id.KeyID)),
+			evidence(e) + "; a key made a moment ago may take a minute to be known", "pubsubctl context show --resolved"
+	case ui.AuthInvalidToken:
+		why = evidence(e)
+		if reason := a.tokenFault(); reason != "" {
+			why += "; " + reason
+		}
+		if a.conn.minted {
+			return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", "pubsubctl context show --resolved"
+		}
+		return "the service does not accept the token", why, a.mint()
+	case ui.AuthMissing:
+		return "the service wants a token", evidence(e), a.mint()
+	}
+	return "the service refuses the credential", evidence(e), a.mint()
+}
+
+// notGranted names the topic and what the token does grant.
+func (a asked) notGranted(e *client.Error) (text, why, next string) {
+	topic := a.topics[0]
+	if _, named, ok := strings.Cut(e.Text, "to topic: "); ok {
+		topic = named
+	}
+	why = evidence(e)
+	if r, ok := a.tokenReport(); ok && e.Op == "publish" {
+		why = "the token grants write to: " + topicList(r.Write)
+	} else if ok {
+		why = "the token grants read to: " + topicList(r.Read)
+	}
+	return fmt.Sprintf("not allowed to %s to %s", e.Op, quote(topic)), why, a.mint()
+}
+
+// mint is the command that makes a token which does.
+func (a asked) mint() string {
+	flag := " --read "
+	if a.verb == "publish" {
+		flag = " --write "
+	}
+	line := "pubsubctl token mint"
+	for _, t := range a.topics {
+		line += flag + pasteWord(t)
+	}
+	return line
+}
+
+// tokenReport reads the token that was sent, without judging it.
+func (a asked) tokenReport() (token.Report, bool) {
+	tok, err := a.conn.token()
+	if err != nil {
+		return token.Report{}, false
+	}
+	r, err := token.Inspect(context.Background(), tok, nil, time.Now())
+	return r, err == nil
+}
+
+// tokenFault is what is wrong with the token as far as it shows without its key.
+func (a asked) tokenFault() string {
+	tok, err := a.conn.token()
+	if err != nil {
+		return ""
+	}
+	r, err := token.Inspect(context.Background(), tok, nil, time.Now())
+	if e, ok := errors.AsType[*token.Error](err); ok {
+		return e.Detail
+	}
+	if r.Claim == "" {
+		return ""
+	}
+	return r.Reason
+}
+
+// explainNetwork is about the way to the service.
+func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
+	host := a.conn.url
+	cause := lastWords(e)
+	switch e.Reason {
+	case "request":
+		return fmt.Sprintf("no answer from %s within %s", host, ui.FormatDuration(a.conn.timeout)), "", ""
+	case "silent":
+		return fmt.Sprintf("the connection to %s went silent", host), "not even a keep-alive arrived in two minutes", ""
+	case "closed":
+		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
+	case "tls":
+		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause, ""
+	}
+	if onLoopback(host) {
+		return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl relay"
+	}
+	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+}
+
+// onLoopback reports whether an address is of this machine, where the remedy
+// for a service that is not there is to start one.
+func onLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// explainUsage is about requests that were not sent.
+func (a asked) explainUsage(e *client.Error) (text, why, next string) {
+	switch ui.Code(e.Code()) {
+	case ui.UsageTopicNotPlain:
+		return fmt.Sprintf("topic %s cannot be published over HTTP", quote(a.topics[0])),
+			"the service reads the topic unencoded, so only letters, digits and -._~/:@!$*(),;=? can be named; over MQTT any topic can",
+			"pubsubctl publish --transport mqtt " + pasteWord(a.topics[0]) + " BODY"
+	case ui.UsageTooManyTopics:
+		return fmt.Sprintf("one event stream carries at most %d topics", pubsub.MaxStreamTopics), lastWords(e), ""
+	}
+	return lastWords(e), "", ""
+}
+
+// explainService is about what the service, or the platform before it, said.
+func (a asked) explainService(e *client.Error) (text, why, next string) {
+	look := "curl -i " + a.conn.url + "/"
+	why = evidence(e)
+	switch ui.Code(e.Code()) {
+	case ui.APIPlatform:
+		return "the answer does not come from the Pub/Sub app", why + " without the app's headers" + a.platformGuess(e.Status), look
+	case ui.APIProtocol:
+		return "the answer is not an event stream of the Pub/Sub app", lastWords(e), look
+	case ui.NotFoundRoute:
+		return a.conn.url + " has no Pub/Sub API", why + "; the path is wrong, or the service has sse and http-publish switched off", look
+	case ui.APISwitchedOff:
+		return "the service does not offer to " + a.verb + " over HTTP", why + "; its configuration switches it off", look
+	case ui.APIConfiguration:
+		return "the service's configuration is broken", why + "; a switch is neither true nor false, or a store cannot be read", look
+	case ui.APIFanoutRefused:
+		return "the service refuses its own Fanout proxy", why + "; its backend self leads to another service", look
+	case ui.APIPublishFailed:
+		return "the service could not publish", why + "; its publish-token is missing or wrong, or Fanout is off", ""
+	case ui.APIStoreWrite:
+		return "the service could not store the message", why + "; the messages store is missing, or the topic is written more than once a second", ""
+	case ui.APIStoreRead:
+		return "the service could not read a stored message", why, ""
+	case ui.ConfigBadURL:
+		return lastWords(e), "", "pubsubctl context show --resolved"
+	}
+	return "the service refused to " + a.verb, why, ""
+}
+
+// platformGuess is what an answer of the platform usually means (doctor table).
+func (a asked) platformGuess(status int) string {
+	switch {
+	case a.verb == "subscribe" && (status == 502 || status == 503):
+		return "; the backend self may point to the wrong host or lack TLS"
+	case a.verb == "subscribe" && status >= 500:
+		return "; the backend self may be missing, or Fanout not enabled"
+	case status >= 500:
+		return "; the app crashed or was not reached"
+	}
+	return "; another server answers at this address"
+}
+
+// evidence quotes what the service said.
+func evidence(e *client.Error) string {
+	text := strings.TrimSpace(e.Text)
+	switch {
+	case e.Condition != "":
+		return e.Condition + ": " + text
+	case text != "" && !strings.ContainsRune(text, '<'):
+		return fmt.Sprintf("status %d: %s", e.Status, text)
+	case e.Status != 0:
+		return fmt.Sprintf("status %d", e.Status)
+	}
+	return lastWords(e)
+}

@@ -1,0 +1,224 @@
+package cmd
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/client"
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// errCounted ends a subscription that has delivered what --count asked for.
+var errCounted = errors.New("all messages counted")
+
+// subscription renders what happens to one run of subscribe. All but the timers
+// is owned by the goroutine in client.Subscribe.
+type subscription struct {
+	d      deps
+	o      subscribeOptions
+	asked  asked
+	print  *printer
+	side   *ui.Output // status records on stderr, under --json
+	runner *runner    // nil without --exec
+
+	limit, idle *time.Timer // nil without --timeout and --idle-timeout
+
+	opened  bool
+	seq     uint64 // messages taken
+	decoded bool   // a warning about a body that does not decode was given
+	queried bool   // a warning about a filter that fails was given
+}
+
+// newSubscription makes the renderer and arms --timeout; cancel ends the
+// subscription with a cause.
+func newSubscription(d deps, o subscribeOptions, conn connection, out io.Writer, cancel context.CancelCauseFunc) *subscription {
+	s := &subscription{d: d, o: o, asked: asked{verb: "subscribe", topics: o.topics, conn: conn},
+		print: newPrinter(d, o, out), side: ui.NewOutput(d.io.Err, nil, nil)}
+	if o.command != nil {
+		s.runner = newRunner(d, o, out)
+	}
+	if o.timeout > 0 {
+		over := ui.Problemf(ui.TimeoutRun, "the time is over after "+o.timeout.String())
+		s.limit = time.AfterFunc(o.timeout.D(), func() { cancel(over) })
+	}
+	if o.idle > 0 {
+		over := ui.Problemf(ui.TimeoutIdle, "no message came for "+o.idle.String())
+		s.idle = time.AfterFunc(o.idle.D(), func() { cancel(over) })
+		s.idle.Stop() // armed by the first stream-open
+	}
+	return s
+}
+
+func (s *subscription) stopTimers() {
+	for _, t := range [...]*time.Timer{s.limit, s.idle} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// take renders one event.
+func (s *subscription) take(ctx context.Context, e client.Event) error {
+	switch e.Kind {
+	case client.KindMessage:
+		return s.message(ctx, e)
+	case client.KindOpen:
+		return s.open(ctx, e)
+	case client.KindGap:
+		return s.event(ctx, s.record(e, ui.RecordGap, "gap: "+gapText(e)))
+	case client.KindReconnecting:
+		text := fmt.Sprintf("%v; trying again in %s (attempt %d)", s.asked.problem(e.Err), ui.FormatDuration(e.Wait.Round(10*time.Millisecond)), e.Attempt)
+		return s.event(ctx, s.record(e, ui.RecordStatus, text))
+	}
+	return s.end(ctx, e)
+}
+
+func gapText(e client.Event) string {
+	if e.Since.IsZero() {
+		return e.Text
+	}
+	return e.Text + " (" + e.Since.Local().Format(time.TimeOnly) + " to " + e.Time.Local().Format(time.TimeOnly) + ")"
+}
+
+func (s *subscription) open(ctx context.Context, e client.Event) error {
+	text := "listening on "
+	if s.opened {
+		text = "listening again on "
+	} else if s.idle != nil {
+		s.idle.Reset(s.o.idle.D())
+	}
+	s.opened = true
+	text += fmt.Sprintf("%s (%s, %s)", strings.Join(s.o.topics, ", "), e.Transport, s.asked.conn.url)
+	return s.event(ctx, s.record(e, ui.RecordStatus, text))
+}
+
+// end tells --events why it is over; for others the edge prints the error.
+func (s *subscription) end(ctx context.Context, e client.Event) error {
+	if !s.o.events {
+		return nil
+	}
+	r := s.record(e, ui.RecordStatus, "ended")
+	if err, ok := errors.AsType[ui.Problem](s.asked.problem(e.Err)); ok {
+		r.Type, r.Text, r.Code = ui.RecordError, err.Error(), err.Code
+	}
+	return s.event(ctx, r)
+}
+
+// record is the part that all records share.
+func (s *subscription) record(e client.Event, kind ui.RecordType, text string) ui.Record {
+	r := ui.Record{Type: kind, Time: e.Time, Transport: e.Transport, Conn: e.Conn, Text: text}
+	if kind != ui.RecordMessage {
+		r.Event = e.Kind.String()
+	}
+	if len(s.o.topics) == 1 {
+		r.Topic = &s.o.topics[0]
+	}
+	return r
+}
+
+// event puts a record that is no message where it belongs: with --events among
+// the messages, else on stderr, as a record there too under --json.
+func (s *subscription) event(ctx context.Context, r ui.Record) error {
+	switch {
+	case s.o.events:
+		return s.print.event(ctx, r)
+	case s.d.io.JSON && !s.d.io.Quiet:
+		return s.side.Write(ctx, r)
+	case !s.d.io.JSON:
+		s.d.io.Note("%s", r.Text)
+	}
+	return nil
+}
+
+func (s *subscription) message(ctx context.Context, e client.Event) error {
+	m := e.Message
+	r := s.record(e, ui.RecordMessage, "")
+	r.ID, r.Event, r.Retained, r.Data = m.ID, m.Name, &m.Retained, s.decode(m.Data)
+	r.Seq = s.seq + 1
+	if ok, err := s.wanted(ctx, r); !ok || err != nil {
+		return err
+	}
+	if s.idle != nil {
+		s.idle.Reset(s.o.idle.D())
+	}
+	s.seq++
+	if err := s.deliver(ctx, r); err != nil {
+		return err
+	}
+	if s.seq == uint64(s.o.count) {
+		return errCounted
+	}
+	return nil
+}
+
+// deliver prints the message, or runs the command on it; under --json both.
+func (s *subscription) deliver(ctx context.Context, r ui.Record) error {
+	if s.runner == nil || s.d.io.JSON {
+		if err := s.print.message(ctx, r); err != nil {
+			return err
+		}
+	}
+	if s.runner == nil {
+		return nil
+	}
+	return s.runner.run(ctx, r)
+}
+
+// decode applies --decode; a body that is not in that form stays as it is. The
+// result is never nil, because an empty payload is one.
+func (s *subscription) decode(data []byte) []byte {
+	if s.o.decode == "" {
+		return append([]byte{}, data...)
+	}
+	text, out, err := strings.TrimSpace(string(data)), []byte(nil), error(nil)
+	if s.o.decode == "hex" {
+		out, err = hex.DecodeString(text)
+	} else {
+		out, err = base64.StdEncoding.DecodeString(text)
+	}
+	if err == nil {
+		return append([]byte{}, out...)
+	}
+	if !s.decoded {
+		s.decoded = true
+		s.d.io.Warn("a body is not %s and is shown as it came; further ones are not announced", s.o.decode)
+	}
+	return append([]byte{}, data...)
+}
+
+// wanted applies --filter. An expression that fails on a message does not match it.
+func (s *subscription) wanted(ctx context.Context, r ui.Record) (bool, error) {
+	if s.o.query == nil {
+		return true, nil
+	}
+	ok, err := s.o.query.Match(ctx, filtered{r})
+	if _, failed := errors.AsType[*ui.QueryError](err); failed {
+		if !s.queried {
+			s.queried = true
+			s.d.io.Warn("the filter fails on a message and skips it; further ones are not announced: %v", err)
+		}
+		return false, nil
+	}
+	return ok, err
+}
+
+// filtered is a record as --filter sees it: a body that is JSON is there as
+// .json, too.
+type filtered struct{ ui.Record }
+
+// MarshalJSON adds the member to the record's own form.
+func (f filtered) MarshalJSON() ([]byte, error) {
+	b, err := f.Record.MarshalJSON()
+	if err != nil || !json.Valid(f.Data) {
+		return b, err
+	}
+	b = append(b[:len(b)-1], `,"json":`...)
+	return append(append(b, f.Data...), '}'), nil
+}

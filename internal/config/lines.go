@@ -1,0 +1,108 @@
+package config
+
+import (
+	"strings"
+
+	"github.com/BurntSushi/toml"
+)
+
+// block is a table in the text of a file: the lines from its header (or, for the
+// root table, from the start) to the next header, as line indexes.
+type block struct {
+	path        []string
+	start, end  int
+	body        int // index of the first line behind the header
+	isArrayItem bool
+}
+
+// splitLines cuts text behind each line feed, so that joining gives it back.
+func splitLines(text string) []string {
+	lines := strings.SplitAfter(text, "\n")
+	if n := len(lines); lines[n-1] == "" {
+		lines = lines[:n-1]
+	}
+	return lines
+}
+
+// blocks finds the tables of a file. It reads line by line and so takes a line
+// inside a multi-line string for what it looks like; whoever writes by it must
+// check the outcome with the real parser.
+func blocks(lines []string) []block {
+	all := []block{{}}
+	for i, line := range lines {
+		path, array, ok := header(line)
+		if !ok {
+			continue
+		}
+		all[len(all)-1].end = i
+		all = append(all, block{path: path, start: i, body: i + 1, isArrayItem: array})
+	}
+	all[len(all)-1].end = len(lines)
+	return all
+}
+
+// header reads a table header such as [contexts."a b"].
+func header(line string) (path []string, array, ok bool) {
+	s := strings.TrimSpace(line)
+	if !strings.HasPrefix(s, "[") {
+		return nil, false, false
+	}
+	var raw map[string]any
+	meta, err := toml.Decode(s+"\n", &raw)
+	if err != nil || len(meta.Keys()) == 0 {
+		return nil, false, false
+	}
+	keys := meta.Keys()
+	return keys[len(keys)-1], strings.HasPrefix(s, "[["), true
+}
+
+// assigned reads the key of a line KEY = VALUE.
+func assigned(line string) []string {
+	s := strings.TrimSpace(line)
+	eq := strings.IndexByte(s, '=')
+	if eq <= 0 || strings.HasPrefix(s, "#") || strings.HasPrefix(s, "[") {
+		return nil
+	}
+	var raw map[string]any
+	meta, err := toml.Decode(s[:eq]+"= 0\n", &raw)
+	if err != nil || len(meta.Keys()) == 0 {
+		return nil
+	}
+	keys := meta.Keys()
+	return keys[len(keys)-1]
+}
+
+// lineOf finds the line, from 1, of a key or, if it has no line of its own, of
+// the closest table or key around it. 0 means not found.
+func lineOf(text string, key ...string) int {
+	lines := splitLines(text)
+	best, depth := 0, 0
+	see := func(line int, path []string) {
+		if len(path) > depth && isPrefix(path, key) {
+			best, depth = line+1, len(path)
+		}
+	}
+	for _, b := range blocks(lines) {
+		if b.body > b.start {
+			see(b.start, b.path)
+		}
+		for i := b.body; i < b.end; i++ {
+			if k := assigned(lines[i]); k != nil {
+				see(i, append(b.path[:len(b.path):len(b.path)], k...))
+			}
+		}
+	}
+	return best
+}
+
+func isPrefix(p, of []string) bool {
+	if len(p) > len(of) {
+		return false
+	}
+	for i := range p {
+		if p[i] != of[i] {
+			return false
+		}
+	}
+	return true
+}

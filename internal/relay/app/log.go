@@ -1,0 +1,148 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/pubsubctl/pubsubctl/internal/pubsub"
+	"github.com/pubsubctl/pubsubctl/internal/relay/fanout"
+	"github.com/pubsubctl/pubsubctl/internal/token"
+)
+
+// Lines are built only if somebody wants them: a publish costs less than the
+// line about it. No line holds a credential or a payload.
+
+// line writes one line about a request.
+func (a *App) line(ctx context.Context, level slog.Level, r *fanout.Request, msg string, more ...slog.Attr) {
+	attrs := append(make([]slog.Attr, 0, 8), slog.Uint64("conn", r.Conn), slog.String("remote", r.Remote))
+	a.log.LogAttrs(ctx, level, msg, append(attrs, more...)...)
+}
+
+// longest is how much of a name, and of a list of names, a line may have, in
+// bytes: clients choose them.
+const longest = 256
+
+// clipped is a topic for a line.
+func clipped(t pubsub.Topic) string {
+	if len(t) > longest {
+		return string(t[:longest]) + "..."
+	}
+	return string(t)
+}
+
+func quoted(t pubsub.Topic) string { return "\"" + clipped(t) + "\"" }
+
+// joined is a list of topics for a line.
+func joined(topics []pubsub.Topic) string {
+	var b strings.Builder
+	for i, t := range topics {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if b.Len() > longest {
+			b.WriteString("...")
+			break
+		}
+		b.WriteString(clipped(t))
+	}
+	return b.String()
+}
+
+func (a *App) warns(ctx context.Context) bool { return a.log.Enabled(ctx, slog.LevelWarn) }
+
+// logRefused names what failed and how the client was told: by a status or by
+// the condition of a stream-error.
+func (a *App) logRefused(ctx context.Context, r *fanout.Request, topics []pubsub.Topic, told string, no *refusal) {
+	if !a.warns(ctx) {
+		return
+	}
+	if no.status == 0 {
+		told = "500, the app crashes"
+	}
+	attrs := []slog.Attr{slog.String("topic", joined(topics)), slog.String("cause", told+": "+no.cause)}
+	if no.err != nil {
+		attrs = append(attrs, slog.Any("err", no.err))
+	}
+	a.line(ctx, slog.LevelWarn, r, "refused", attrs...)
+}
+
+func (a *App) logKey(ctx context.Context, r *fanout.Request) {
+	if a.log.Enabled(ctx, slog.LevelInfo) {
+		a.line(ctx, slog.LevelInfo, r, "signing key created")
+	}
+}
+
+// logSubscribed tells of an opened stream, and warns about names that do not do
+// what they seem to.
+func (a *App) logSubscribed(ctx context.Context, r *fanout.Request, s *stream) {
+	if a.log.Enabled(ctx, slog.LevelInfo) {
+		a.line(ctx, slog.LevelInfo, r, "subscribed", slog.String("topic", joined(s.topics)), slog.Int("count", len(s.topics)))
+	}
+	if !a.warns(ctx) {
+		return
+	}
+	for _, t := range s.topics {
+		for _, h := range t.Hazards() {
+			if s.durable || !durableOnly(h) {
+				a.line(ctx, slog.LevelWarn, r, "topic name misleads", slog.String("topic", clipped(t)), slog.String("cause", h.String()))
+			}
+		}
+	}
+}
+
+// durableOnly reports whether a hazard leaves plain streams alone.
+func durableOnly(h pubsub.Hazard) bool {
+	return h == pubsub.HazardColon || h == pubsub.HazardNonASCII || h == pubsub.HazardStore
+}
+
+// logPublished tells how many heard of a message: receivers of the channel it
+// went to, of all who listen to the topic's live channel.
+func (a *App) logPublished(ctx context.Context, r *fanout.Request, n *notice, data []byte, receivers int) {
+	info, warn := a.log.Enabled(ctx, slog.LevelInfo), a.warns(ctx)
+	if !info && !warn {
+		return
+	}
+	of := a.publisher.Subscribers(n.topic.Live())
+	topic := slog.String("topic", clipped(n.topic))
+	if info {
+		attrs := []slog.Attr{topic, slog.Int("bytes", len(data)), slog.Int("delivered", receivers), slog.Int("of", of)}
+		if n.kept {
+			attrs = append(attrs, slog.String("version", n.version.String()))
+		}
+		a.line(ctx, slog.LevelInfo, r, "published", attrs...)
+	}
+	if !warn {
+		return
+	}
+	if n.kept && of > receivers { // Quirk Q1
+		a.line(ctx, slog.LevelWarn, r, "stored message not sent to plain streams", topic, slog.Int("count", of-receivers))
+	}
+	if bytes.IndexByte(data, '\r') >= 0 { // Quirk Q35
+		a.line(ctx, slog.LevelWarn, r, "payload has a carriage return, which event streams read as a line end", topic)
+	}
+}
+
+// warnRaw warns of a topic that its publisher may have meant to be decoded
+// (Quirk Q6).
+func (a *App) warnRaw(ctx context.Context, r *fanout.Request, t pubsub.Topic) {
+	if strings.ContainsAny(string(t), "%+") && a.warns(ctx) {
+		a.line(ctx, slog.LevelWarn, r, "topic is not percent-decoded on publish", slog.String("topic", clipped(t)))
+	}
+}
+
+// warnClaims warns of a token that is accepted by an oddity (Quirks Q12, Q13).
+func (a *App) warnClaims(ctx context.Context, r *fanout.Request, c *token.Claims, now time.Time) {
+	late := !c.Expires.IsZero() && now.After(c.Expires)
+	if c.Warning == 0 && !late || !a.warns(ctx) {
+		return
+	}
+	if c.Warning != 0 {
+		a.line(ctx, slog.LevelWarn, r, "token accepted that misleads", slog.String("cause", "it "+c.Warning.String()))
+	}
+	if late {
+		a.line(ctx, slog.LevelWarn, r, "token accepted after its time", slog.String("cause", "it has expired, which counts 15 minutes later"))
+	}
+}

@@ -1,0 +1,91 @@
+package loadtest
+
+import (
+	"fmt"
+	"time"
+)
+
+// Figure is one number that is measured of a server and, in the same run, of a
+// floor.
+type Figure struct {
+	// Name is the benchmark's name below its parent.
+	Name string
+	// Job is what the server has to do.
+	Job Job
+	// Floor is measured beside the server. A zero Floor is the server itself,
+	// for a figure that compares two jobs.
+	Floor Spec
+	// FloorJob is what the floor has to do; a zero Job is the same job.
+	FloorJob Job
+	// Value picks the number, Unit names it.
+	Value func(Result) float64
+	Unit  string
+	// Goal says what the project wants, for the report.
+	Goal string
+}
+
+// Saturated is fan-out to n streams under as much load as the server takes.
+func Saturated(n int) Figure {
+	f := Figure{
+		Name: fmt.Sprintf("saturated/%d", n), Job: Job{Subscribers: n}, Floor: Floor(false),
+		Value: Result.PerCore, Unit: "deliveries/s/core",
+	}
+	if n == 1000 {
+		f.Goal = "≥ 10 ×"
+	}
+	return f
+}
+
+// SaturatedBatch is Saturated beside a floor that joins what waits into one write.
+func SaturatedBatch(n int) Figure {
+	f := Saturated(n)
+	f.Name, f.Floor, f.Goal = fmt.Sprintf("saturated-batch/%d", n), Floor(true), ""
+	return f
+}
+
+// Single sends one message at a time to n streams, the next once all have it.
+func Single(n int) Figure {
+	return Figure{
+		Name: fmt.Sprintf("single/%d", n), Job: Job{Subscribers: n, Window: 1}, Floor: Floor(false),
+		Value: Result.PerDelivery, Unit: "µs-cpu/delivery", Goal: "≤ 1.15 ×",
+	}
+}
+
+// Paced sends rate messages per second to n streams and takes the 99th
+// percentile of latency.
+func Paced(n int, rate float64) Figure {
+	return Figure{
+		Name: fmt.Sprintf("paced/%dx%v", n, rate), Floor: Floor(false),
+		Job:   Job{Subscribers: n, Rate: rate, Measure: 4 * time.Second},
+		Value: Result.P99Millis, Unit: "p99-ms", Goal: "≤ 1.3 ×",
+	}
+}
+
+// Stalled is Paced with one more stream that is never read, beside the same
+// without it. The stalled stream fills its socket within the warm-up.
+func Stalled(n int, rate float64, payload int) Figure {
+	f := Paced(n, rate)
+	f.Name, f.Floor, f.Goal = fmt.Sprintf("stalled/%dx%v", n, rate), Spec{}, "< 1.1 ×"
+	f.Job.Payload = payload
+	f.FloorJob = f.Job
+	f.Job.Stalled = 1
+	return f
+}
+
+// Publish is how many messages publishers connections hand in per second, each
+// waiting for its answer, with one subscriber.
+func Publish(publishers int) Figure {
+	return Figure{
+		Name: fmt.Sprintf("publish/%d", publishers), Floor: Floor(false),
+		Job:   Job{Subscribers: 1, Publishers: publishers, Depth: 1, Window: 4 * publishers},
+		Value: Result.PublishedPerCore, Unit: "publishes/s/core", Goal: "≥ 50,000",
+	}
+}
+
+// Connects opens n streams as fast as the server lets them in.
+func Connects(n int) Figure {
+	return Figure{
+		Name: fmt.Sprintf("connect/%d", n), Job: Job{Kind: Connect, Subscribers: n}, Floor: Floor(false),
+		Value: Result.OpenedPerCore, Unit: "connects/s/core", Goal: "≥ 10,000",
+	}
+}

@@ -1,0 +1,52 @@
+package ui
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// maxAnswer bounds what is read for one question, in bytes.
+const maxAnswer = 4096
+
+// Confirm asks a yes-or-no question on Err and reads the answer from In; only y
+// and yes agree. If questions may not be asked, it fails with a Problem whose next
+// step is answered, the command with the flag that would have answered. It
+// returns early if ctx ends; the read then goes on until the process ends,
+// because a terminal cannot be interrupted.
+func (s *Streams) Confirm(ctx context.Context, question, answered string) (bool, error) {
+	answer, err := s.Ask(ctx, question+" [y/N]", answered)
+	if err != nil {
+		return false, err
+	}
+	answer = strings.ToLower(answer)
+	return answer == "y" || answer == "yes", nil
+}
+
+// Ask asks for one line of text, trimmed; as Confirm it fails where questions
+// may not be asked.
+func (s *Streams) Ask(ctx context.Context, question, answered string) (string, error) {
+	if !s.Prompts {
+		return "", Problemf(UsageInputNotAllowed, "this needs an answer and nobody can be asked").
+			Because("the question is: " + question).Try(answered)
+	}
+	s.mu.Lock()
+	_, err := fmt.Fprintf(s.Err, "%s ", Escape(question))
+	s.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
+	answer := make(chan string, 1)
+	go func() { // owned by this call; ends with the line or the process
+		line, _ := bufio.NewReader(io.LimitReader(s.In, maxAnswer)).ReadString('\n')
+		answer <- strings.TrimSpace(line)
+	}()
+	select {
+	case line := <-answer:
+		return line, nil
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
