@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
@@ -54,11 +53,7 @@ func (d deps) input(o publishOptions) (io.Reader, func(), error) {
 	stdin := o.file == "-" || len(o.body) > 0 && o.body[0] == "-"
 	switch {
 	case o.file != "" && !stdin:
-		path := o.file
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(d.dir, path)
-		}
-		f, err := os.Open(path)
+		f, err := os.Open(d.path(o.file))
 		if err != nil {
 			return nil, nil, ui.Problem{Code: ui.FilesystemRead, Err: fmt.Errorf("cannot read %s", o.file), Why: lastWords(err), Chain: err}
 		}
@@ -222,13 +217,21 @@ func (o *publishOptions) finish(expand expander, n int, body []byte) ([]byte, er
 	if o.base64In {
 		decoded, err := base64.StdEncoding.AppendDecode(nil, body)
 		if err != nil {
-			return nil, ui.Problemf(ui.UsageBadArgument, fmt.Sprintf("body %d is not base64", n)).Because(err.Error())
+			return nil, ui.Problemf(ui.UsageBadArgument, o.nth(n)+" is not base64").Because(err.Error())
 		}
 		body = decoded
 	}
 	if len(body) > pubsub.MaxPayload {
-		return nil, ui.Problemf(ui.UsageTooLarge, fmt.Sprintf("message %d is larger than the service takes", n)).
+		return nil, ui.Problemf(ui.UsageTooLarge, o.nth(n)+" is larger than the service takes").
 			Because(fmt.Sprintf("the most is %d bytes", pubsub.MaxPayload))
 	}
 	return body, nil
+}
+
+// nth names a body for a sentence.
+func (o *publishOptions) nth(n int) string {
+	if !o.many() {
+		return "the body"
+	}
+	return fmt.Sprintf("body %d", n)
 }

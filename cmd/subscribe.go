@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"text/template"
@@ -212,11 +211,7 @@ func (d deps) openOutput(name string) (io.Writer, func() error, error) {
 	if name == "" {
 		return d.io.Out, func() error { return nil }, nil
 	}
-	path := name
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(d.dir, path)
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	f, err := os.OpenFile(d.path(name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
 	if err != nil {
 		return nil, nil, ui.Problem{Code: ui.FilesystemWrite, Err: fmt.Errorf("cannot write %s", name), Why: lastWords(err), Chain: err}
 	}

@@ -198,12 +198,16 @@ func decodeStrict(path, text string, v any) error {
 }
 
 // syntaxError says where the TOML is wrong. The parser's own sentence is not
-// shown, because it may quote the line, and the line may hold a secret.
+// shown, because it may quote the line, and the line may hold a secret. The
+// number of the line is at its start.
 func syntaxError(path string, err error) *Error {
-	e := &Error{Reason: Syntax, File: path, Text: "is not valid TOML, or a value has the wrong type"}
+	e := &Error{Reason: BadValue, File: path, Text: "a value has the wrong type"}
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
-		e.Line = parse.Position.Line
+		e.Reason, e.Text = Syntax, "is not valid TOML"
+	}
+	if _, err := fmt.Sscanf(err.Error(), "toml: line %d", &e.Line); err != nil {
+		e.Line = 0 // the file is named at least
 	}
 	return e
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
@@ -78,8 +79,9 @@ func lineOf(text string, key ...string) int {
 	lines := splitLines(text)
 	best, depth := 0, 0
 	see := func(line int, path []string) {
-		if len(path) > depth && isPrefix(path, key) {
-			best, depth = line+1, len(path)
+		shared := min(len(path), len(key))
+		if shared > depth && slices.Equal(path[:shared], key[:shared]) {
+			best, depth = line+1, shared
 		}
 	}
 	for _, b := range blocks(lines) {
@@ -93,16 +95,4 @@ func lineOf(text string, key ...string) int {
 		}
 	}
 	return best
-}
-
-func isPrefix(p, of []string) bool {
-	if len(p) > len(of) {
-		return false
-	}
-	for i := range p {
-		if p[i] != of[i] {
-			return false
-		}
-	}
-	return true
 }

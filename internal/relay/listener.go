@@ -23,8 +23,9 @@ type guard struct {
 	open    atomic.Int64
 	refused atomic.Uint64
 
-	mu    sync.Mutex // guards the following
-	spare net.Conn   // an open descriptor to give up when there are no others
+	mu     sync.Mutex // guards the following
+	spare  net.Conn   // an open descriptor to give up when there are no others
+	closed bool
 }
 
 // refusal is what a client beyond the limit reads.
@@ -110,10 +111,14 @@ func (g *guard) stock() {
 	g.spare = c
 }
 
-// Close stops listening.
+// Close stops listening. Further calls do nothing.
 func (g *guard) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return nil
+	}
+	g.closed = true
 	if g.spare != nil {
 		_ = g.spare.Close()
 		g.spare = nil

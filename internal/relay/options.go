@@ -43,6 +43,8 @@ type Options struct {
 	Portable        bool
 	// Log gets one line for each event. Required.
 	Log *slog.Logger
+
+	prepare func(store.Store) error // for tests: fills the store before anything listens
 }
 
 // Off as Options.Control serves no control plane.

@@ -101,6 +101,9 @@ func (s *Server) open(ctx context.Context) error {
 		kept = b
 	}
 	all, err := withKeys(kept, s.opt.Keys)
+	if err == nil && s.opt.prepare != nil {
+		err = s.opt.prepare(kept)
+	}
 	if err != nil {
 		_ = kept.Close()
 		return err

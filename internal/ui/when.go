@@ -18,7 +18,7 @@ type When struct {
 func (w *When) Set(text string) error {
 	if strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
 		d, err := ParseDuration(strings.TrimPrefix(text, "+"))
-		if err != nil {
+		if err != nil || strings.HasPrefix(text, "+-") {
 			return fmt.Errorf("%q is not a time such as 2026-01-02T15:04:05Z, -10m or +1h", text)
 		}
 		*w = When{text: text, ahead: d}

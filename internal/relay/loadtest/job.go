@@ -70,7 +70,8 @@ type Job struct {
 	Parallel int
 	// Drop closes each stream of a Connect job once it is ready.
 	Drop bool
-	// Warmup precedes the measured time (300 ms), Measure is its length (1.5 s).
+	// Warmup precedes the measured time (300 ms), Measure is its length (1.5 s);
+	// it is stretched until at least one message has reached everybody in it.
 	Warmup, Measure time.Duration
 	// Limit ends a job with an error (10 s).
 	Limit time.Duration

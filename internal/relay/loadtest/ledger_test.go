@@ -115,7 +115,7 @@ func TestHistogramTakesAnyDuration(t *testing.T) {
 }
 
 func TestBucketsHoldTheirCeiling(t *testing.T) {
-	for v := uint64(1); v < 1<<62; v = v*9/8 + 1 {
+	for v := uint64(1); v < 1<<62; v += v/8 + 1 {
 		if c := ceiling(bucket(v)); uint64(c) < v || bucket(uint64(c)) != bucket(v) || bucket(uint64(c)+1) == bucket(v) {
 			t.Fatalf("%d is in bucket %d, whose largest value is given as %d", v, bucket(v), c)
 		}

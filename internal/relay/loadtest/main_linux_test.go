@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) {
 	Child(map[string]Role{"simple": serveSimple})
+	if os.Getenv("GORACE") == "" { // children of a race-enabled test else take a second to end
+		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	}
 	os.Exit(m.Run())
 }
 

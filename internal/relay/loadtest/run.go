@@ -63,10 +63,7 @@ func (r *run) now() int64 { return int64(time.Since(r.base)) }
 
 // sample reads the counters.
 func (r *run) sample() (sample, error) {
-	s := sample{at: r.now(), delivered: r.ledger.delivered, opened: uint64(r.opened)}
-	for _, n := range r.ledger.done {
-		s.published += uint64(n)
-	}
+	s := sample{at: r.now(), delivered: r.ledger.delivered, published: r.published(), opened: uint64(r.opened)}
 	var err error
 	s.server, s.generator, err = r.cpu()
 	return s, err
@@ -89,11 +86,23 @@ func (r *run) tick(now int64) (finished bool, err error) {
 	case r.phase == warming && now >= r.phaseEnd:
 		r.phase, r.phaseEnd = measuring, now+int64(r.job.Measure)
 		r.first, err = r.sample()
-	case r.phase == measuring && now >= r.phaseEnd:
+	case r.phase == measuring && now >= r.phaseEnd && r.progressed():
 		r.phase = draining
 		r.last, err = r.sample()
 	}
 	return r.phase == draining && r.ledger.open == 0 && r.allAnswered(), err
+}
+
+// progressed reports whether some message has arrived everywhere since the
+// first sample: without one there is nothing to divide the time by.
+func (r *run) progressed() bool { return r.published() > r.first.published }
+
+// published is how many messages have arrived everywhere.
+func (r *run) published() (n uint64) {
+	for _, done := range r.ledger.done {
+		n += uint64(done)
+	}
+	return n
 }
 
 // late explains what a job was waiting for when its limit passed.

@@ -89,6 +89,9 @@ func members(b []byte, visit func(name string, v json.RawMessage) error) error {
 	seen := map[string]bool{}
 	for dec.More() {
 		name, v, err := member(dec)
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return err
 		}
@@ -120,9 +123,9 @@ func member(dec *json.Decoder) (name string, v json.RawMessage, err error) {
 // end reads the closing brace and makes sure that nothing but space follows.
 func end(dec *json.Decoder) error {
 	if _, err := dec.Token(); err != nil {
-		return err
+		return io.ErrUnexpectedEOF // More has seen to everything but a missing brace
 	}
-	if _, err := dec.Token(); err != io.EOF {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("something follows the JSON object")
 	}
 	return nil

@@ -118,15 +118,16 @@ func wantAcknowledged(t *testing.T, s *Store, a *acknowledged) {
 	ctx := context.Background()
 	for topic, v := range a.versions {
 		slot, err := s.Get(ctx, topic, pubsub.Version{})
+		if err != nil {
+			t.Fatalf("Get(%q): %v, %v was acknowledged", topic, err, v)
+		}
 		switch {
-		case err != nil:
-			t.Errorf("Get(%q): %v, %v was acknowledged", topic, err, v)
 		case slot.Version == v && string(slot.Entry.Data) != a.data[topic]:
 			t.Errorf("%q at %v holds other data than was acknowledged", topic, v)
 		case slot.Version != v && slot.Version != (pubsub.Version{Generation: v.Generation, Seq: v.Seq + 1}):
 			t.Errorf("%q is at %v, %v was acknowledged", topic, slot.Version, v)
 		}
-		a.versions[topic] = slot.Version
+		a.versions[topic], a.data[topic] = slot.Version, string(slot.Entry.Data)
 	}
 	for _, id := range a.keys {
 		if secret, err := s.Keys().Get(ctx, id); err != nil || string(secret) != "of "+id {

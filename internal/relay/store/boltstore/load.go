@@ -1,8 +1,6 @@
 package boltstore
 
 import (
-	"strings"
-
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -31,52 +29,51 @@ func (c *contents) read(tx *bolt.Tx) error {
 	if err != nil {
 		return err
 	}
-	if err := c.bucket(tx, messagesBucket, c.message); err != nil {
+	if err := c.bucket(tx, messagesBucket, store.MessageKey(""), c.message); err != nil {
 		return err
 	}
-	if err := c.bucket(tx, keysBucket, c.key); err != nil {
+	if err := c.bucket(tx, keysBucket, "", c.key); err != nil {
 		return err
 	}
 	return written.check(c.tally, len(c.unreadable))
 }
 
-// bucket hands each record of a bucket to take, which returns the name that the
-// record gives itself, or an error if the record cannot be read.
-func (c *contents) bucket(tx *bolt.Tx, bucket string, take func(key string, rec []byte) (name string, err error)) error {
+// bucket hands each record of a bucket to take, which keeps it, or something
+// unreadable in its place. Either way the record must name the key it lies
+// under: where it does not, the slot it belongs to would be taken for empty.
+func (c *contents) bucket(tx *bolt.Tx, bucket, prefix string, take func(name string, rec []byte) error) error {
 	return tx.Bucket([]byte(bucket)).ForEach(func(key, rec []byte) error {
 		if rec == nil {
 			return damaged("records", "%s holds the bucket %q", bucket, key)
 		}
+		name := claimedName(rec)
+		if prefix+name != string(key) {
+			return damaged("records", "what lies under %q says it is %q", key, prefix+name)
+		}
 		c.tally.add(rec)
 		c.bytes += int64(len(key) + len(rec))
-		name, err := take(string(key), rec)
-		if err != nil {
+		if take(name, rec) != nil {
 			c.unreadable = append(c.unreadable, string(key))
-		} else if name != string(key) {
-			// The record is sound, so the key is not: the slot it belongs to would
-			// be taken for empty.
-			return damaged("records", "%q lies where %q should", key, name)
 		}
 		return nil
 	})
 }
 
-func (c *contents) message(key string, rec []byte) (string, error) {
+func (c *contents) message(topic string, rec []byte) error {
 	r, err := decodeMessage(rec)
 	if err != nil {
-		topic := strings.TrimPrefix(key, store.MessageKey(""))
 		r = &store.Record{Topic: pubsub.Topic(topic), Unreadable: true}
 	}
 	c.table.Set(r)
-	return store.MessageKey(r.Topic), err
+	return err
 }
 
-func (c *contents) key(id string, rec []byte) (string, error) {
+func (c *contents) key(id string, rec []byte) error {
 	k, err := decodeKey(rec)
 	if err != nil {
 		c.keys.SetUnreadable(id)
-		return id, err
+		return err
 	}
 	c.keys.Set(k)
-	return k.ID, nil
+	return nil
 }

@@ -75,11 +75,28 @@ func unseal(rec []byte) (kind byte, name string, rest []byte, err error) {
 	if uint32(sum(rec)) != checksum(rec) {
 		return 0, "", nil, errChecksum
 	}
+	if name, rest, err = cutName(rec); err != nil {
+		return 0, "", nil, err
+	}
+	return rec[4], name, rest, nil
+}
+
+// cutName splits a record of at least headLen bytes behind its name.
+func cutName(rec []byte) (name string, rest []byte, err error) {
 	n := int(binary.BigEndian.Uint16(rec[5:]))
 	if len(rec) < headLen+n {
-		return 0, "", nil, errShort
+		return "", nil, errShort
 	}
-	return rec[4], string(rec[headLen : headLen+n]), rec[headLen+n:], nil
+	return string(rec[headLen : headLen+n]), rec[headLen+n:], nil
+}
+
+// claimedName is the name a record gives itself, sound or not.
+func claimedName(rec []byte) string {
+	if len(rec) < headLen {
+		return ""
+	}
+	name, _, _ := cutName(rec)
+	return name
 }
 
 // encodeMessage is the record of a slot.

@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/relay/store"
 	"github.com/pubsubctl/pubsubctl/internal/relay/store/storetest"
@@ -236,23 +234,10 @@ func stall(t *testing.T, s *Store) (release func()) {
 	return func() { close(hold) }
 }
 
-// commits counts the transactions of the file so far.
-func commits(t *testing.T, s *Store) (n int) {
-	t.Helper()
-	err := s.db.View(func(tx *bolt.Tx) error {
-		n = tx.ID()
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestWaitingWritersShareACommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openStore(t, t.TempDir(), Options{})
-		before, release := commits(t, s), stall(t, s)
+		before, release := transactions(t, s), stall(t, s)
 		const writers = 64
 		seqs := make([]uint64, writers)
 		var wg sync.WaitGroup
@@ -262,7 +247,7 @@ func TestWaitingWritersShareACommit(t *testing.T) {
 		synctest.Wait() // all of them wait for the committer now
 		release()
 		wg.Wait()
-		if n := commits(t, s) - before; n != 1 {
+		if n := transactions(t, s) - before; n != 1 {
 			t.Errorf("%d commits for %d waiting writers, want 1", n, writers)
 		}
 		seen := map[uint64]bool{}
@@ -328,73 +313,52 @@ func TestCloseRefusesWhoWaits(t *testing.T) {
 	})
 }
 
+// TestPurgeGoesInSmallSteps lets many slots become forgotten at once and writes
+// while they are removed.
 func TestPurgeGoesInSmallSteps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		s := openStore(t, dir, Options{PurgeEvery: time.Hour})
-		const old = 3*purgeChunk + 7
-		records := make([]*store.Record, old)
-		for i := range records {
-			records[i] = &store.Record{
-				Topic:   pubsub.Topic(fmt.Sprint(i)),
-				Version: pubsub.Version{Generation: 1, Seq: 1},
-				Entry:   store.Entry{Expires: time.Now()},
-			}
-		}
-		if err := s.Restore(t.Context(), records); err != nil {
-			t.Fatal(err)
-		}
+		const old, every = 3*purgeChunk + 7, pubsub.Linger + time.Hour
+		s := openStore(t, t.TempDir(), Options{PurgeEvery: every})
+		topics := restoreExpired(t, s, old)
 		left := func() (n int) {
-			for _, r := range records {
-				if s.table.Find(r.Topic) != nil {
+			for _, topic := range topics {
+				if s.table.Find(topic) != nil {
 					n++
 				}
 			}
 			return n
 		}
-		v := put(t, s, "kept", text("x"))
-		time.Sleep(pubsub.Linger) // the hourly look comes in the same instant or within the hour
-		for left() == old {
-			time.Sleep(time.Minute)
-			synctest.Wait()
+		time.Sleep(every)
+		for done := purgeChunk; done < old; done += purgeChunk {
+			synctest.Wait() // one step is done, the next comes after a pause
+			if got := left(); got != old-done {
+				t.Errorf("%d slots are left, want %d: a step removes %d", got, old-done, purgeChunk)
+			}
+			v := put(t, s, "live", text("x"))
+			wantMessage(t, s, "live", v, "x")
+			time.Sleep(purgePause)
 		}
-		if left() > 0 {
-			t.Errorf("%d slots left after a minute, want none", left())
+		synctest.Wait()
+		if got := left(); got != 0 {
+			t.Errorf("%d slots are left in the end", got)
 		}
-		wantMessage(t, s, "kept", v, "x")
 		closeStore(t, s)
 		if s.tally.records != 1 {
-			t.Errorf("the file holds %d records, want 1", s.tally.records)
+			t.Errorf("the file holds %d records, want the live one", s.tally.records)
 		}
 	})
 }
 
-func TestPublishesGoOnDuringAPurge(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := openStore(t, t.TempDir(), Options{PurgeEvery: time.Hour})
-		for i := range 2*purgeChunk + 1 {
-			s.table.Set(&store.Record{Topic: pubsub.Topic(fmt.Sprint(i)), Until: time.Now()})
-		}
-		time.Sleep(time.Hour)
-		synctest.Wait() // the first chunk is done, the next is due after a pause
-		if due := len(s.table.Due(time.Now(), 10*purgeChunk)); due != purgeChunk+1 {
-			t.Errorf("%d slots are left after the first step, want %d", due, purgeChunk+1)
-		}
-		var versions []pubsub.Version
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			for range 10 {
-				versions = append(versions, put(t, s, "live", text("x")))
-				time.Sleep(purgePause / 4)
-			}
-		})
-		wg.Wait()
-		if len(versions) != 10 || versions[9].Seq != 10 {
-			t.Errorf("versions = %v, want ten", versions)
-		}
-		synctest.Wait()
-		if due := len(s.table.Due(time.Now(), 1)); due != 0 {
-			t.Error("the purge did not end beside the writes")
-		}
-	})
+// restoreExpired stores n messages that expire at once.
+func restoreExpired(t *testing.T, s *Store, n int) []pubsub.Topic {
+	t.Helper()
+	topics, records := make([]pubsub.Topic, n), make([]*store.Record, n)
+	for i := range records {
+		topics[i] = pubsub.Topic(fmt.Sprint(i))
+		records[i] = &store.Record{Topic: topics[i], Entry: store.Entry{Expires: time.Now()}}
+	}
+	if err := s.Restore(t.Context(), records); err != nil {
+		t.Fatal(err)
+	}
+	return topics
 }
