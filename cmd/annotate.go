@@ -8,7 +8,6 @@ import (
 const (
 	noteSee  = "see"  // what to read next; printed at the end of its help
 	noteJSON = "json" // what --json prints, or why there is none
-	noteSlow = "slow" // set if stopping may take longer than stopLimit
 )
 
 // What --json prints for a command.

@@ -51,15 +51,22 @@ func printCompletion(d deps, c *cobra.Command, shell string) error {
 // completeContexts offers the names of contexts. A file that cannot be read
 // offers none, because a completion has no place for an error.
 func completeContexts(d deps) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		if len(args) > 0 && c.Args != nil && c.HasParent() && c.Parent().Name() == "context" {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
+	return func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		path, _ := d.configPath()
 		contexts, err := config.ReadContexts(path)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		return contexts.Names(), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+// completeContext offers the names of contexts for the first argument.
+func completeContext(d deps) cobra.CompletionFunc {
+	return func(c *cobra.Command, args []string, word string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return noCompletion(c, args, word)
+		}
+		return completeContexts(d)(c, args, word)
 	}
 }

@@ -109,7 +109,7 @@ func newContextShow(d deps) *cobra.Command {
 			"  pubsubctl context show --resolved\n" +
 			"  pubsubctl context show --resolved --url http://127.0.0.1:8000",
 		Args:              argsRange(0, 1),
-		ValidArgsFunction: completeContexts(d),
+		ValidArgsFunction: completeContext(d),
 		Annotations:       notes("context list, help environment", jsonObject),
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {

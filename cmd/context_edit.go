@@ -26,7 +26,7 @@ func newContextAdd(d deps) *cobra.Command {
 			"  pubsubctl context add chat --service-id SU1Z0isxPaozGVKXdv0eY --api-token env:FASTLY_API_TOKEN\n" +
 			"  pubsubctl context add chat --protected --use",
 		Args:              argsExact("a name"),
-		ValidArgsFunction: completeContexts(d),
+		ValidArgsFunction: completeContext(d),
 		Annotations:       notes("context use, help environment", jsonObject),
 		RunE: func(c *cobra.Command, args []string) error {
 			return addContext(d, c, args[0], o)
@@ -127,7 +127,7 @@ func newContextUse(d deps) *cobra.Command {
 		Long:              "Make a context the one that commands use when nothing else selects one.",
 		Example:           "  pubsubctl context use chat\n  pubsubctl context use local",
 		Args:              argsExact("a name"),
-		ValidArgsFunction: completeContexts(d),
+		ValidArgsFunction: completeContext(d),
 		Annotations:       notes("context list, context show", jsonObject),
 		RunE: func(c *cobra.Command, args []string) error {
 			all, err := d.contexts()
@@ -160,7 +160,7 @@ func newContextDelete(d deps) *cobra.Command {
 			"  pubsubctl context delete chat --yes\n" +
 			"  pubsubctl context delete prod --yes --confirm prod",
 		Args:              argsExact("a name"),
-		ValidArgsFunction: completeContexts(d),
+		ValidArgsFunction: completeContext(d),
 		Annotations:       notes("context list", jsonObject),
 		RunE: func(c *cobra.Command, args []string) error {
 			return deleteContext(d, c, args[0], confirm)

@@ -104,6 +104,9 @@ func (d deps) settle(root *cobra.Command, level *logSwitch) error {
 func (d deps) configPath() (path string, explicit bool) {
 	path = d.flags.config
 	if path == "" {
+		path = d.env("PUBSUBCTL_CONFIG") // completion comes here before the flags are settled
+	}
+	if path == "" {
 		return config.DefaultPath(runtime.GOOS, d.env), false
 	}
 	if !filepath.IsAbs(path) {

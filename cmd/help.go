@@ -60,6 +60,7 @@ func runHelp(d deps, root *cobra.Command, args []string) error {
 	}
 	c, rest, err := root.Find(args)
 	if err == nil && len(rest) == 0 && c != root {
+		c.InitDefaultHelpFlag() // as parsing --help would have done
 		return c.Help()
 	}
 	return unknownTopic(root, strings.Join(args, " "))

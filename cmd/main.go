@@ -9,7 +9,6 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,12 +25,11 @@ func Main() int {
 	if err != nil {
 		dir = "." // relative paths may fail later, with a name to show
 	}
-	var slow atomic.Bool
-	ctx, stop := watchSignals(context.Background(), func() bool { return !slow.Load() })
+	ctx, stop := watchSignals(context.Background())
 	defer stop()
 	return Run(ctx, Invocation{
 		Args: os.Args[1:], Environ: environ, Dir: dir, Streams: ui.System(ui.EnvOf(environ)),
-		Keyring: config.SystemKeyring, Slow: slow.Store,
+		Keyring: config.SystemKeyring,
 	})
 }
 
@@ -49,9 +47,6 @@ type Invocation struct {
 	Keyring func(service, account string) (string, error)
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
-	// Slow, if not nil, is told before a command runs whether it may take longer
-	// to stop than others.
-	Slow func(bool)
 
 	extra []*cobra.Command // for tests
 }
@@ -76,6 +71,7 @@ type run struct {
 	d       deps
 	root    *cobra.Command
 	log     *logSwitch
+	begun   bool // the command line was right, and its command was called
 	settled bool // the global flags are final
 }
 
@@ -102,13 +98,11 @@ func (r *run) wire(c *cobra.Command) {
 	}
 	if body := c.RunE; body != nil {
 		c.RunE = func(c *cobra.Command, args []string) error {
+			r.begun = true
 			if err := r.d.settle(r.root, r.log); err != nil {
 				return err
 			}
 			r.settled = true
-			if r.inv.Slow != nil {
-				r.inv.Slow(c.Annotations[noteSlow] != "")
-			}
 			return body(c, args)
 		}
 	}
@@ -131,7 +125,7 @@ func (r *run) execute(ctx context.Context) error {
 		return err
 	}
 	c, err := r.root.ExecuteContextC(ctx)
-	if err != nil && !r.settled {
+	if err != nil && !r.begun {
 		return asUsage(c, err) // only the command line was looked at so far
 	}
 	return err

@@ -43,6 +43,10 @@ func (d deps) bodies(ctx context.Context, o publishOptions) (client.Next, func()
 	if err != nil {
 		return nil, nil, err
 	}
+	if len(body) == 0 && len(o.body) == 0 && o.file == "" {
+		// Nobody said that the body is on stdin, so an empty one is a mistake.
+		return nil, nil, o.noBody("stdin is empty")
+	}
 	next, err := o.repeat(expand, body)
 	return next, func() {}, err
 }
@@ -55,13 +59,17 @@ func (d deps) input(o publishOptions) (io.Reader, func(), error) {
 	case o.file != "" && !stdin:
 		f, err := os.Open(d.path(o.file))
 		if err != nil {
-			return nil, nil, ui.Problem{Code: ui.FilesystemRead, Err: fmt.Errorf("cannot read %s", o.file), Why: lastWords(err), Chain: err}
+			return nil, nil, ui.Problem{Code: ui.FilesystemRead, Err: fmt.Errorf("cannot read %s", o.file), Why: innermost(err), Chain: err}
 		}
 		return f, func() { _ = f.Close() }, nil // it was only read
 	case stdin || d.io.InData || o.split():
 		return d.io.In, func() {}, nil
 	}
-	return nil, nil, ui.Problemf(ui.UsageMissingInput, "no body given, and stdin holds none").
+	return nil, nil, o.noBody("stdin is not a pipe or a file")
+}
+
+func (o *publishOptions) noBody(why string) error {
+	return ui.Problemf(ui.UsageMissingInput, "no body given").Because(why).
 		Try("pubsubctl publish " + pasteWord(o.topic) + " 'hello'")
 }
 

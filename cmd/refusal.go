@@ -23,8 +23,12 @@ type asked struct {
 	conn   connection
 }
 
-// problem explains err; what is not the client's passes as it is.
+// problem explains err; what is not the client's, or is explained already,
+// passes as it is.
 func (a asked) problem(err error) error {
+	if _, done := errors.AsType[ui.Problem](err); done {
+		return err
+	}
 	e, ok := errors.AsType[*client.Error](err)
 	if !ok {
 		return err
@@ -128,7 +132,7 @@ func (a asked) tokenFault() string {
 // explainNetwork is about the way to the service.
 func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	host := a.conn.url
-	cause := lastWords(e)
+	cause := innermost(e)
 	switch e.Reason {
 	case "request":
 		return fmt.Sprintf("no answer from %s within %s", host, ui.FormatDuration(a.conn.timeout)), "", ""
@@ -164,9 +168,9 @@ func (a asked) explainUsage(e *client.Error) (text, why, next string) {
 			"the service reads the topic unencoded, so only letters, digits and -._~/:@!$*(),;=? can be named; over MQTT any topic can",
 			"pubsubctl publish --transport mqtt " + pasteWord(a.topics[0]) + " BODY"
 	case ui.UsageTooManyTopics:
-		return fmt.Sprintf("one event stream carries at most %d topics", pubsub.MaxStreamTopics), lastWords(e), ""
+		return fmt.Sprintf("one event stream carries at most %d topics", pubsub.MaxStreamTopics), innermost(e), ""
 	}
-	return lastWords(e), "", ""
+	return innermost(e), "", ""
 }
 
 // explainService is about what the service, or the platform before it, said.
@@ -177,7 +181,7 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIPlatform:
 		return "the answer does not come from the Pub/Sub app", why + " without the app's headers" + a.platformGuess(e.Status), look
 	case ui.APIProtocol:
-		return "the answer is not an event stream of the Pub/Sub app", lastWords(e), look
+		return "the answer is not an event stream of the Pub/Sub app", innermost(e), look
 	case ui.NotFoundRoute:
 		return a.conn.url + " has no Pub/Sub API", why + "; the path is wrong, or the service has sse and http-publish switched off", look
 	case ui.APISwitchedOff:
@@ -193,7 +197,7 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIStoreRead:
 		return "the service could not read a stored message", why, ""
 	case ui.ConfigBadURL:
-		return lastWords(e), "", "pubsubctl context show --resolved"
+		return innermost(e), "", "pubsubctl context show --resolved"
 	}
 	return "the service refused to " + a.verb, why, ""
 }
@@ -222,5 +226,5 @@ func evidence(e *client.Error) string {
 	case e.Status != 0:
 		return fmt.Sprintf("status %d", e.Status)
 	}
-	return lastWords(e)
+	return innermost(e)
 }

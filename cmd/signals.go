@@ -38,20 +38,20 @@ func signalledBy(ctx context.Context) (signalled, bool) {
 }
 
 // watchSignals returns a context that the first SIGINT or SIGTERM ends. The
-// second, or the end of stopLimit where limited allows it, ends the process.
-// stop ends the watch and its goroutine.
+// second, or the end of stopLimit, ends the process. stop ends the watch and its
+// goroutine.
 //
 // SIGPIPE is taken as well, and dropped: otherwise the runtime would end the
 // process at the first write to a closed stdout, before anything is tidied up.
 // Ignoring it instead would be inherited by children.
-func watchSignals(ctx context.Context, limited func() bool) (context.Context, func()) {
+func watchSignals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals, pipe, done, ended := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	signal.Notify(pipe, syscall.SIGPIPE)
 	go func() { // owned by the caller; ends by stop
 		defer close(ended)
-		awaitSignals(cancel, signals, done, limited)
+		awaitSignals(cancel, signals, done, func(e ui.Exit) { os.Exit(int(e)) })
 	}()
 	return ctx, func() {
 		signal.Stop(signals)
@@ -62,7 +62,8 @@ func watchSignals(ctx context.Context, limited func() bool) (context.Context, fu
 	}
 }
 
-func awaitSignals(cancel context.CancelCauseFunc, signals <-chan os.Signal, done <-chan struct{}, limited func() bool) {
+// awaitSignals is the goroutine of watchSignals; end ends the process.
+func awaitSignals(cancel context.CancelCauseFunc, signals <-chan os.Signal, done <-chan struct{}, end func(ui.Exit)) {
 	var first signalled
 	select {
 	case sig := <-signals:
@@ -71,15 +72,11 @@ func awaitSignals(cancel context.CancelCauseFunc, signals <-chan os.Signal, done
 	case <-done:
 		return
 	}
-	late := make(<-chan time.Time)
-	if limited() {
-		late = time.After(stopLimit)
-	}
 	select {
 	case sig := <-signals:
-		os.Exit(int(signalled{sig}.exit()))
-	case <-late:
-		os.Exit(int(first.exit()))
+		end(signalled{sig}.exit())
+	case <-time.After(stopLimit):
+		end(first.exit())
 	case <-done:
 	}
 }

@@ -22,7 +22,7 @@ func splitCommand(line string) ([]string, error) {
 		return nil, ui.Problemf(ui.UsageBadFlag, "--exec takes a command line, with its quotes closed")
 	}
 	if _, err := exec.LookPath(words[0]); err != nil {
-		return nil, ui.Problem{Code: ui.FilesystemExec, Err: fmt.Errorf("cannot run %s", quote(words[0])), Why: lastWords(err), Chain: err}
+		return nil, ui.Problem{Code: ui.FilesystemExec, Err: fmt.Errorf("cannot run %s", quote(words[0])), Why: innermost(err), Chain: err}
 	}
 	return words, nil
 }
@@ -63,7 +63,7 @@ func (r *runner) run(ctx context.Context, m ui.Record) error {
 		err = fmt.Errorf("it took longer than %s", ui.FormatDuration(r.limit))
 	}
 	if err != nil && !r.failing {
-		r.d.io.Warn("%s: %v", r.words[0], err)
+		r.d.io.Warn("%s: %v; further failures in a row are not announced", r.words[0], err)
 	}
 	r.failing = err != nil
 	return nil

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/hex"
@@ -174,23 +175,24 @@ func (s *subscription) deliver(ctx context.Context, r ui.Record) error {
 // decode applies --decode; a body that is not in that form stays as it is. The
 // result is never nil, because an empty payload is one.
 func (s *subscription) decode(data []byte) []byte {
-	if s.o.decode == "" {
-		return append([]byte{}, data...)
+	out, err := data, error(nil)
+	switch text := bytes.TrimSpace(data); s.o.decode {
+	case "hex":
+		out, err = hex.AppendDecode([]byte{}, text)
+	case "base64":
+		out, err = base64.StdEncoding.AppendDecode([]byte{}, text)
 	}
-	text, out, err := strings.TrimSpace(string(data)), []byte(nil), error(nil)
-	if s.o.decode == "hex" {
-		out, err = hex.DecodeString(text)
-	} else {
-		out, err = base64.StdEncoding.DecodeString(text)
-	}
-	if err == nil {
-		return append([]byte{}, out...)
-	}
-	if !s.decoded {
+	if err != nil && !s.decoded {
 		s.decoded = true
 		s.d.io.Warn("a body is not %s and is shown as it came; further ones are not announced", s.o.decode)
 	}
-	return append([]byte{}, data...)
+	if err != nil {
+		out = data
+	}
+	if out == nil {
+		return []byte{}
+	}
+	return out
 }
 
 // wanted applies --filter. An expression that fails on a message does not match it.

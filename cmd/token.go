@@ -137,18 +137,10 @@ func runTokenMint(c *cobra.Command, d deps, o mintOptions) error {
 	}
 	tok, err := token.Mint(m)
 	if err != nil {
-		return ui.Problem{Code: ui.UsageBadFlag, Err: errors.New("these flags make no token the service would take"), Why: lastWords(err), Chain: err}
+		return ui.Problem{Code: ui.UsageBadFlag, Err: errors.New("these flags make no token the service would take"), Why: innermost(err), Chain: err}
 	}
 	d.warnTopics(append(slices.Clone(o.read), o.write...), false)
 	return d.printToken(c, s, o.out, tok, m)
-}
-
-// lastWords is the innermost sentence of a wrapped error.
-func lastWords(err error) string {
-	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
-		err = next
-	}
-	return err.Error()
 }
 
 // extraClaims reads the --claim flags.

@@ -48,7 +48,7 @@ type Client struct {
 	UserAgent string
 	// Timeout bounds a publish and the opening of a stream; zero means 30 s.
 	Timeout time.Duration
-	// Log gets one debug line per request; nil logs nothing.
+	// Log gets one debug line per request and per event; nil logs nothing.
 	Log *slog.Logger
 }
 
@@ -147,7 +147,7 @@ func (c *Client) do(r *http.Request) (*http.Response, error) {
 	if rt == nil {
 		rt = http.DefaultTransport
 	}
-	if c.Log == nil || !c.Log.Enabled(r.Context(), slog.LevelDebug) {
+	if !c.debugs(r.Context()) {
 		return rt.RoundTrip(r)
 	}
 	began := time.Now()
@@ -159,6 +159,11 @@ func (c *Client) do(r *http.Request) (*http.Response, error) {
 	}
 	c.Log.LogAttrs(r.Context(), slog.LevelDebug, "request answered", append(attrs, slog.Int("count", resp.StatusCode))...)
 	return resp, nil
+}
+
+// debugs reports whether requests and events are logged.
+func (c *Client) debugs(ctx context.Context) bool {
+	return c.Log != nil && c.Log.Enabled(ctx, slog.LevelDebug)
 }
 
 // fromApp reports whether the Pub/Sub app itself wrote the answer. It puts the

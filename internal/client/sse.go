@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -47,6 +48,9 @@ func (t eventStreams) Open(ctx context.Context, r Request) (Stream, error) {
 		return nil, err
 	}
 	s := newEventStream(ctx, cancel, body, r)
+	if t.client.debugs(ctx) {
+		s.log = t.client.Log
+	}
 	if err := s.awaitOpen(); err != nil {
 		s.Close()
 		return nil, err
@@ -109,6 +113,7 @@ type eventStream struct {
 	watch  *watch
 	events *sse.Reader
 	topic  pubsub.Topic // of every message, if known
+	log    *slog.Logger // nil unless each event is to be logged
 }
 
 func newEventStream(ctx context.Context, cancel context.CancelCauseFunc, body io.ReadCloser, r Request) *eventStream {
@@ -122,7 +127,7 @@ func newEventStream(ctx context.Context, cancel context.CancelCauseFunc, body io
 
 // awaitOpen reads the first event, which decides about the request.
 func (s *eventStream) awaitOpen() error {
-	ev, err := s.events.Next()
+	ev, err := s.next()
 	switch {
 	case err != nil:
 		return s.broken(err)
@@ -138,7 +143,7 @@ func (s *eventStream) awaitOpen() error {
 // of the app.
 func (s *eventStream) Next() (Message, error) {
 	for {
-		ev, err := s.events.Next()
+		ev, err := s.next()
 		if err != nil {
 			return Message{}, s.broken(err)
 		}
@@ -149,6 +154,15 @@ func (s *eventStream) Next() (Message, error) {
 			return Message{}, streamError(ev.Data)
 		}
 	}
+}
+
+// next reads one event and logs it, without what it says.
+func (s *eventStream) next() (sse.Event, error) {
+	ev, err := s.events.Next()
+	if s.log != nil && err == nil {
+		s.log.LogAttrs(s.ctx, slog.LevelDebug, "event received", slog.String("topic", string(s.topic)), slog.String("cause", ev.Name), slog.Int("bytes", len(ev.Data)))
+	}
+	return ev, err
 }
 
 func (s *eventStream) message(ev sse.Event) (Message, error) {

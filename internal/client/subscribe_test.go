@@ -1,10 +1,12 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -415,5 +417,24 @@ func TestBackoffIsJitteredAndBounded(t *testing.T) {
 	}
 	if w := (Backoff{Random: func() float64 { return 0 }}).wait(9); w != 0 {
 		t.Errorf("full jitter reaches down to %v, want 0", w)
+	}
+}
+
+func TestLogNamesRequestsAndEventsWithoutWhatTheyHold(t *testing.T) {
+	var log bytes.Buffer
+	c, _ := newService(t, held(opened, message("PAYLOAD")))
+	c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	c.Token = func(context.Context) (string, error) { return "CREDENTIAL", nil }
+	c.FastlyKey = "CREDENTIAL"
+	follow(t, c, SubscribeOptions{}, 1)
+	for _, want := range []string{`msg="request answered" cause="GET /events" remote=service.test`, "cause=stream-open", "topic=chat cause=message bytes=7"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("log lacks %s:\n%s", want, log.String())
+		}
+	}
+	for _, never := range []string{"CREDENTIAL", "PAYLOAD"} {
+		if strings.Contains(log.String(), never) {
+			t.Errorf("log holds %s:\n%s", never, log.String())
+		}
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,15 @@ func (c *Contexts) Put(name string, ctx Context) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
+	next, err := c.with(name, ctx)
+	if err != nil {
+		return err
+	}
+	return c.become(next)
+}
+
+// with is c after Put, not written yet.
+func (c *Contexts) with(name string, ctx Context) (*Contexts, error) {
 	lines := splitLines(c.text)
 	want := maps.Clone(c.named)
 	want[name] = ctx
@@ -32,7 +40,7 @@ func (c *Contexts) Put(name string, ctx Context) error {
 	} else {
 		lines = slices.Concat(lines[:b.body], setKeys(lines[b.body:b.end], ctx), lines[b.end:])
 	}
-	return c.replace(lines, c.Current, want)
+	return c.edited(lines, c.Current, want)
 }
 
 // Delete removes the table of the context name. If it was the selected one,
@@ -51,7 +59,11 @@ func (c *Contexts) Delete(name string) error {
 		current = Local
 		lines = setCurrent(lines, current)
 	}
-	return c.replace(lines, current, want)
+	next, err := c.edited(lines, current, want)
+	if err != nil {
+		return err
+	}
+	return c.become(next)
 }
 
 // Use selects the context name. Errors are *Error.
@@ -59,7 +71,11 @@ func (c *Contexts) Use(name string) error {
 	if _, ok := c.Get(name); !ok {
 		return c.Unknown(name)
 	}
-	return c.replace(setCurrent(splitLines(c.text), name), name, c.named)
+	next, err := c.edited(setCurrent(splitLines(c.text), name), name, c.named)
+	if err != nil {
+		return err
+	}
+	return c.become(next)
 }
 
 // Unknown is the error for a context that does not exist.
@@ -249,18 +265,23 @@ func setCurrent(lines []string, name string) []string {
 	return slices.Insert(slices.Clone(lines), at, line)
 }
 
-// replace checks that the lines say exactly what is wanted, and writes them.
-func (c *Contexts) replace(lines []string, current string, want map[string]Context) error {
-	text := strings.Join(lines, "")
-	got, err := parseContexts(c.Path, text)
-	if err != nil || got.Current != current || !reflect.DeepEqual(got.named, want) {
-		return &Error{Reason: NotEditable, File: c.Path, Err: err,
+// edited reads the changed lines back and refuses them unless they say exactly
+// what is wanted.
+func (c *Contexts) edited(lines []string, current string, want map[string]Context) (*Contexts, error) {
+	got, err := parseContexts(c.Path, strings.Join(lines, ""))
+	if err != nil || got.Current != current || !maps.Equal(got.named, want) {
+		return nil, &Error{Reason: NotEditable, File: c.Path, Err: err,
 			Text: "is written in a way that cannot be changed safely; edit it by hand"}
 	}
-	if err := writeAtomic(c.Path, c.text, text); err != nil {
+	return got, nil
+}
+
+// become writes next to the file and makes c what it says.
+func (c *Contexts) become(next *Contexts) error {
+	if err := writeAtomic(c.Path, c.text, next.text); err != nil {
 		return &Error{Reason: Unreadable, File: c.Path, Text: "cannot be written", Err: err}
 	}
-	*c = *got
+	*c = *next
 	return nil
 }
 

@@ -39,8 +39,10 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 	st := s.engine.Stats()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
-	family(w, "connections", "gauge", "Held client connections.")
-	sample(w, "connections", "", float64(st.Connections))
+	family(w, "connections", "gauge", "Open client connections.")
+	sample(w, "connections", "", float64(s.guard.count()))
+	family(w, "streams", "gauge", "Held event streams.")
+	sample(w, "streams", "", float64(st.Streams))
 	family(w, "items_published_total", "counter", "Items published.")
 	sample(w, "items_published_total", "", float64(st.Published))
 	family(w, "deliveries_total", "counter", "Items handed to connections.")

@@ -15,10 +15,11 @@ import (
 // the process has run out of descriptors.
 type guard struct {
 	net.Listener
-	max  int
-	held func() int // connections that have left net/http for the hub
-	log  *slog.Logger
-	tls  bool // a refusal in plain text would be noise
+	max     int
+	held    func() int // connections that are the hub's and not net/http's
+	log     *slog.Logger
+	tls     bool // a refusal in plain text would be noise
+	fronted bool // the listener within accepts for itself and asks full
 
 	open    atomic.Int64
 	refused atomic.Uint64
@@ -32,8 +33,13 @@ type guard struct {
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n" +
 	"Content-Length: 21\r\nConnection: close\r\n\r\nToo many connections\n"
 
-func newGuard(l net.Listener, o Options, held func() int) *guard {
-	return &guard{Listener: l, max: o.MaxConns, held: held, log: o.Log, tls: o.TLSCert != ""}
+// newGuard guards l. within may put a listener in its place that accepts
+// for itself and keeps the guard's limit.
+func newGuard(l net.Listener, o Options, held func() int, within func(*guard, net.Listener) net.Listener) *guard {
+	g := &guard{max: o.MaxConns, held: held, log: o.Log, tls: o.TLSCert != ""}
+	g.Listener = within(g, l)
+	g.fronted = g.Listener != l
+	return g
 }
 
 // Accept returns the next connection within the limit.
@@ -47,12 +53,14 @@ func (g *guard) Accept() (net.Conn, error) {
 			}
 			return nil, err
 		}
-		if int(g.open.Add(1))+g.held() > g.max {
+		g.open.Add(1)
+		// What the front passes on was within the limit when it was accepted.
+		if !g.fronted && g.count() > g.max {
 			g.open.Add(-1)
 			g.refuse(c)
 			continue
 		}
-		return &guarded{TCPConn: c.(*net.TCPConn), guard: g}, nil
+		return &guarded{Conn: c, guard: g}, nil
 	}
 }
 
@@ -60,11 +68,22 @@ func isExhausted(err error) bool {
 	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }
 
+// count is how many connections are open.
+func (g *guard) count() int { return int(g.open.Load()) + g.held() }
+
+// full reports whether there is no room for one more.
+func (g *guard) full() bool { return g.count() >= g.max }
+
+// tell counts a refusal and names it in the log, not each time.
+func (g *guard) tell(cause error) {
+	if n := g.refused.Add(1); n%1000 == 1 {
+		g.log.Warn("connection refused", "cause", cause, "count", n)
+	}
+}
+
 // refuse turns a connection away without waiting for it.
 func (g *guard) refuse(c net.Conn) {
-	if g.refused.Add(1)%1000 == 1 {
-		g.log.Warn("connection refused", "cause", fmt.Sprintf("%d connections are open", g.max), "count", g.refused.Load())
-	}
+	g.tell(fmt.Errorf("%d connections are open", g.max))
 	if !g.tls {
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		_, _ = c.Write([]byte(refusal))
@@ -77,7 +96,7 @@ func (g *guard) refuse(c net.Conn) {
 func (g *guard) shed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.log.Warn("connection refused", "cause", "no file descriptors are left")
+	g.tell(errors.New("no file descriptors are left"))
 	if g.spare != nil {
 		_ = g.spare.Close()
 		g.spare = nil
@@ -128,13 +147,21 @@ func (g *guard) Close() error {
 
 // guarded is a connection that counts.
 type guarded struct {
-	*net.TCPConn
+	net.Conn
 	guard *guard
 	once  sync.Once
+}
+
+// SyscallConn lets the hub take the socket over.
+func (c *guarded) SyscallConn() (syscall.RawConn, error) {
+	if sc, ok := c.Conn.(syscall.Conn); ok {
+		return sc.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // Close closes the connection and gives its place free.
 func (c *guarded) Close() error {
 	c.once.Do(func() { c.guard.open.Add(-1) })
-	return c.TCPConn.Close()
+	return c.Conn.Close()
 }

@@ -158,25 +158,40 @@ func (s *Server) serveData(l net.Listener, config *tls.Config) {
 		Portable: s.opt.Portable, BodyTimeout: s.opt.BodyTimeout,
 	})
 	handler := http.Handler(http.NotFoundHandler())
+	within := func(_ *guard, l net.Listener) net.Listener { return l }
 	if !s.opt.NoApp {
 		s.app = app.New(app.Options{
 			Store: s.store, Publisher: s.engine, FastlyKeys: s.opt.FastlyKeys, Config: s.opt.Config,
 			PublishToken: !s.opt.NoPublishToken, MessagesStore: !s.opt.NoMessagesStore, Log: s.opt.Log,
 		})
 		handler = s.engine.Serve(s.app)
+		if config == nil {
+			within = s.front
+		}
 	}
-	s.guard = newGuard(l, s.opt, s.engine.Detached)
+	s.guard = newGuard(l, s.opt, s.engine.Detached, within)
 	s.data = &http.Server{
 		Handler: handler, TLSConfig: config, ReadHeaderTimeout: s.opt.HeaderTimeout,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: maxHeader, ErrorLog: quiet(s.opt.Log),
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: quiet(s.opt.Log),
 	}
 	s.serve(s.data, s.guard, config != nil)
+}
+
+// idleTimeout is how long a connection may be idle between two requests.
+const idleTimeout = 2 * time.Minute
+
+// front lets the engine read connections before net/http does.
+func (s *Server) front(g *guard, l net.Listener) net.Listener {
+	return s.engine.Front(l, s.app, fanout.FrontOptions{
+		Full: g.full, Refused: g.tell, Refusal: []byte(refusal),
+		HeaderTimeout: s.opt.HeaderTimeout, BodyTimeout: s.opt.BodyTimeout, IdleTimeout: idleTimeout,
+	})
 }
 
 func (s *Server) serveControl(l net.Listener) {
 	s.control = &http.Server{
 		Handler: s.controlPlane(), ReadHeaderTimeout: s.opt.HeaderTimeout, ReadTimeout: s.opt.BodyTimeout,
-		IdleTimeout: 2 * time.Minute, ErrorLog: quiet(s.opt.Log),
+		IdleTimeout: idleTimeout, ErrorLog: quiet(s.opt.Log),
 	}
 	s.serve(s.control, l, false)
 }

@@ -180,7 +180,7 @@ func TestControlPlane(t *testing.T) {
 			t.Errorf("%s: %d %q", path, status, body)
 		}
 	}
-	if status, body := get("/metrics"); status != 200 || !strings.Contains(body, "\npubsubctl_relay_connections 1\n") {
+	if status, body := get("/metrics"); status != 200 || !strings.Contains(body, "\npubsubctl_relay_streams 1\n") {
 		t.Errorf("%d %s", status, body)
 	}
 	if status, _ := get("/nothing"); status != 404 {

@@ -1,6 +1,9 @@
 package ui
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Code names one kind of problem as category.reason. Codes are part of the
 // product: they are never renamed, and what one means never changes.
@@ -97,8 +100,8 @@ type CodeInfo struct {
 	Retryable bool
 }
 
-// Codes returns the table of all codes, ordered by category.
-func Codes() []CodeInfo { return codeTable[:] }
+// Codes returns a copy of the table of all codes, ordered by category.
+func Codes() []CodeInfo { return slices.Clone(codeTable[:]) }
 
 // codeTable is read only.
 var codeTable = [...]CodeInfo{

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 
-from peer import PATIENCE, Missing, binary, check, environment, run
+from peer import PATIENCE, Lines, Missing, binary, check, environment, run, stop
 
 
 class Window:
@@ -54,20 +54,21 @@ def main():
 def session(window):
     address = window.until(r"http://127\.0\.0\.1:\d+", "no address").group(0)
     check(True, "the relay prints its address, %s" % address)
-    window.until(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+", "no token")
-    subscribe = window.until(r"curl -N.*", "no curl line to subscribe").group(0)
-    publish = window.until(r"curl -d.*", "no curl line to publish").group(0)
-    stream = subprocess.Popen(["bash", "-c", "exec " + subscribe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    # What a user pastes: the line with the token and the line with curl.
+    subscribe = window.until(r"^ *T=eyJ\S+\n *curl -N.*$", "no lines to subscribe").group(0)
+    publish = window.until(r"^ *T=eyJ\S+\n *curl -d.*$", "no lines to publish").group(0)
+    stream = subprocess.Popen(["bash", "-c", subscribe], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
-        check(stream.stdout.readline() == b"event: stream-open\n", "the printed subscribe line opens a stream")
+        lines = Lines(stream.stdout)
+        lines.until(lambda s: s == "event: stream-open", "no stream-open")
+        check(True, "the printed lines open a stream")
         said = subprocess.run(["bash", "-c", publish], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE, check=True)
-        check(said.stdout == b"Published\n", "the printed publish line is answered: Published")
-        check(b"event: message\n" in iter(stream.stdout.readline, b""), "the message arrives")
+        check(said.stdout == b"Published\n", "the printed lines publish")
+        lines.until(lambda s: s == "event: message", "no message")
         window.until(r"1 of 1 delivered", "no line about the delivery")
         check(True, "the relay's terminal says: 1 of 1 delivered")
     finally:
-        stream.kill()
-        stream.wait()
+        stop(stream)
     window.press("C-c")
     check(window.until(r"ended with (\d+)", "Ctrl-C did not end the relay").group(1) == "0", "Ctrl-C: exit code 0")
 

@@ -46,19 +46,23 @@ type Engine struct {
 	seq   *sequencer
 	stop  context.CancelFunc
 
-	keepAlives sync.Map // keepAliveKey → *hub.KeepAlive, so that streams share one
+	desks      sync.Pool // of *desk
+	keepAlives sync.Map  // keepAliveKey → *hub.KeepAlive, so that streams share one
 
 	// Atomic.
 	conns     atomic.Uint64
+	held      atomic.Int64  // streams
 	hints     atomic.Uint64 // hints published so far, to notice one between asking and holding
 	published atomic.Uint64
 	kept      atomic.Int64 // entries of keepAlives
+	dated     atomic.Pointer[stamp]
 	ends      endCounts
 }
 
 // New starts an engine; Drain ends it.
 func New(opt Options) *Engine {
 	e := &Engine{opt: opt, log: opt.Log}
+	e.desks.New = func() any { return new(desk) }
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}
@@ -121,9 +125,9 @@ func (e *Engine) Drain(ctx context.Context) error {
 
 // Stats are counts since the start, and of now.
 type Stats struct {
-	Connections int    // held now
-	Published   uint64 // items
-	Delivered   uint64 // items times connections
+	Streams   int    // held now
+	Published uint64 // items
+	Delivered uint64 // items times connections
 	// Ended counts held connections by the cause of their end.
 	Ended map[string]uint64
 }
@@ -131,7 +135,7 @@ type Stats struct {
 // Stats returns the engine's counts.
 func (e *Engine) Stats() Stats {
 	return Stats{
-		Connections: e.hub.Members(), Published: e.published.Load(),
+		Streams: int(e.held.Load()), Published: e.published.Load(),
 		Delivered: e.hub.Delivered(), Ended: e.ends.snapshot(),
 	}
 }
@@ -177,6 +181,11 @@ func causeOf(err error) int {
 
 // ended is the hub's Ended: it counts, and names the cause in the log.
 func (e *Engine) ended(m *hub.Member[*item], err error) {
+	s := m.Owner().(*session)
+	if s == nil {
+		return // the front's: no stream has been held on it
+	}
+	e.held.Add(-1)
 	cause := causeOf(err)
 	e.ends[cause].Add(1)
 	level := slog.LevelInfo
@@ -184,7 +193,6 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		level = slog.LevelWarn
 	}
 	if ctx := context.Background(); e.log.Enabled(ctx, level) {
-		s := m.Owner().(*session)
 		e.log.LogAttrs(ctx, level, "stream ended", slog.String("cause", causeNames[cause]),
 			slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
 			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)))

@@ -294,11 +294,16 @@ func (s *stream) page(m *hub.Member[*item], p *page) {
 		return
 	}
 	s.retries = 0
-	m.Write(p.bytes(s.format))
 	in := p.instruct
-	switch {
-	case in != nil && in.Hold == grip.Stream:
+	if in != nil && in.Hold == grip.Stream {
+		s.follow(in)
+		m.SetChannels(names(in.Channels[:min(len(in.Channels), maxChannels)]))
+		m.Write(p.bytes(s.format))
 		s.resume(m, in)
+		return
+	}
+	m.Write(p.bytes(s.format))
+	switch {
 	case in != nil && in.Hold == grip.None && in.Next.URI != "":
 		s.next = in.Next
 		s.ask(m)
@@ -319,10 +324,8 @@ func (s *stream) retry(m *hub.Member[*item]) {
 	m.Wake(s.fetchAt)
 }
 
-// resume holds the stream as the page says, and delivers what came meanwhile.
+// resume holds the stream again and delivers what came meanwhile.
 func (s *stream) resume(m *hub.Member[*item], in *grip.Instruct) {
-	s.follow(in)
-	m.SetChannels(names(in.Channels[:min(len(in.Channels), maxChannels)]))
 	m.SetKeepAlive(s.engine.keepAlive(in.KeepAlive, s.format))
 	s.phase = holding
 	s.linkAt = m.Now().Add(s.linkTimeout())

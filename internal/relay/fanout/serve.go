@@ -59,6 +59,13 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Causes of an end or a refusal at the front.
+var (
+	errTimeout = errors.New("client took too long")
+	errFull    = errors.New("too many connections")
+	errNoFiles = errors.New("no file descriptors are left")
+)
+
 var errResponseHold = errors.New("response holds are not available")
 
 // ask calls the Handler and turns its panic into an error: one request that
@@ -80,14 +87,7 @@ func (e *Engine) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil {
 		e.log.Warn("request failed", "cause", err, "remote", r.RemoteAddr)
 	}
-	body := "Error while proxying to origin.\n"
-	if e.opt.Debug {
-		body = err.Error() + "\n"
-	}
-	w.Header().Set("Content-Type", "text/plain")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(http.StatusBadGateway)
-	_, _ = io.WriteString(w, body)
+	writePlain(w, e.failure(err))
 }
 
 func writePlain(w http.ResponseWriter, resp *Response) {
@@ -119,7 +119,7 @@ func (r *Response) status() int {
 func (s *server) hold(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
 	if s.engine.canHijack(r) {
 		if sink, ok := hijack(w); ok {
-			f, head := formatChunk, appendHead(nil, r, resp)
+			f, head := formatChunk, appendHead(nil, r.ProtoMinor, resp)
 			if r.ProtoMinor == 0 {
 				f = formatRaw
 			}
@@ -162,8 +162,8 @@ func hijack(w http.ResponseWriter) (*hub.Descriptor, bool) {
 }
 
 // appendHead writes the head of a held response (RFC 9112, 4 and 5).
-func appendHead(dst []byte, r *http.Request, resp *Response) []byte {
-	if r.ProtoMinor == 0 {
+func appendHead(dst []byte, minor int, resp *Response) []byte {
+	if minor == 0 {
 		dst = append(dst, "HTTP/1.0 "...)
 	} else {
 		dst = append(dst, "HTTP/1.1 "...)
@@ -176,15 +176,8 @@ func appendHead(dst []byte, r *http.Request, resp *Response) []byte {
 		reason = resp.Instruct.Reason
 	}
 	dst = append(append(dst, reason...), "\r\n"...)
-	for name, values := range resp.Header {
-		if name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection" {
-			continue
-		}
-		for _, v := range values {
-			dst = append(append(append(append(dst, name...), ": "...), v...), "\r\n"...)
-		}
-	}
-	if r.ProtoMinor == 0 {
+	dst = appendFields(dst, resp.Header)
+	if minor == 0 {
 		return append(dst, "Connection: close\r\n\r\n"...)
 	}
 	return append(dst, "Transfer-Encoding: chunked\r\n\r\n"...)

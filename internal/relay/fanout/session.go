@@ -23,9 +23,21 @@ type session struct {
 // ignored, as Fanout does (grip.md, 4).
 const maxChannels = 20
 
-// join makes a held stream a member of the hub. A stream that only listens is a
-// plain member; one with ids, filters or a next link gets its own Receiver.
+// join makes a held stream a member of the hub.
 func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) error {
+	j := e.joining(h, q, resp, f, first)
+	j.Sink = sink
+	_, err := e.hub.Join(j)
+	if err != nil {
+		e.held.Add(-1)
+	}
+	return err
+}
+
+// joining is how a held stream joins. A stream that only listens is a plain
+// member; one with ids, filters or a next link gets its own Receiver.
+func (e *Engine) joining(h Handler, q *asked, resp *Response, f hub.Format, first []byte) hub.Joining[*item] {
+	e.held.Add(1)
 	in := resp.Instruct
 	own := &session{
 		conn: q.Conn, remote: q.Remote, opened: q.at, format: f,
@@ -33,14 +45,13 @@ func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.
 	}
 	channels := in.Channels[:min(len(in.Channels), maxChannels)]
 	j := hub.Joining[*item]{
-		Sink: sink, Format: f, First: first, Owner: own, Channels: names(channels),
+		Format: f, First: first, Owner: own, Channels: names(channels),
 		KeepAlive: e.keepAlive(in.KeepAlive, f),
 	}
 	if needsReceiver(in) {
 		j.Receiver = newStream(e, h, own, q, in)
 	}
-	_, err := e.hub.Join(j)
-	return err
+	return j
 }
 
 func names(channels []grip.Channel) []string {
@@ -89,6 +100,9 @@ func (e *Engine) keepAlive(k grip.KeepAlive, f hub.Format) *hub.KeepAlive {
 // type allows, and otherwise left without an end, so that its reader can tell.
 func farewell(m *hub.Member[*item], cause error) []byte {
 	s := m.Owner().(*session)
+	if s == nil {
+		return nil
+	}
 	end := ""
 	if s.format == formatChunk {
 		end = "0\r\n\r\n"

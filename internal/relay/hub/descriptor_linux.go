@@ -42,6 +42,12 @@ func NewDescriptor(c net.Conn) (*Descriptor, bool) {
 	return &Descriptor{fd: fd}, true
 }
 
+// DescriptorOf wraps a connected socket that the Go runtime does not know.
+func DescriptorOf(fd int) *Descriptor { return &Descriptor{fd: fd} }
+
+// FD is the socket; it is the caller's only after Detach.
+func (d *Descriptor) FD() int { return d.fd }
+
 // Write implements Sink. It uses a raw system call: a non-blocking send takes a
 // few microseconds, less than telling the scheduler about it would cost.
 func (d *Descriptor) Write(p []byte) (n int, full bool, err error) {
@@ -65,7 +71,11 @@ func (d *Descriptor) Write(p []byte) (n int, full bool, err error) {
 // socket with unread bytes would reset it and lose what it still has to send.
 func (d *Descriptor) Finish() {
 	var buf [2048]byte
-	d.discard(buf[:])
+	for range 16 {
+		if n, _ := d.read(buf[:]); n == 0 {
+			break
+		}
+	}
 	_ = unix.Shutdown(d.fd, unix.SHUT_WR)
 	_ = unix.Close(d.fd)
 }
@@ -77,21 +87,31 @@ func (d *Descriptor) Abort() {
 	_ = unix.Close(d.fd)
 }
 
-// discard reads and forgets what has arrived, up to 16 buffers, and reports
-// whether the peer is still there.
-func (d *Descriptor) discard(buf []byte) bool {
-	for range 16 {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(d.fd), uintptr(unsafe.Pointer(&buf[0])),
+// readState is why a read returned nothing.
+type readState uint8
+
+const (
+	readEmpty  readState = iota // nothing has arrived
+	readClosed                  // the peer has closed its side
+	readFailed                  // the connection is broken
+)
+
+// read takes in what has arrived, without waiting.
+func (d *Descriptor) read(buf []byte) (n int, state readState) {
+	for {
+		r, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(d.fd), uintptr(unsafe.Pointer(&buf[0])),
 			uintptr(len(buf)), unix.MSG_DONTWAIT, 0, 0)
 		switch {
-		case errno == syscall.EINTR:
-		case errno != 0:
-			return errno == syscall.EAGAIN
-		case n == 0:
-			return false
+		case errno == 0 && r > 0:
+			return int(r), readEmpty
+		case errno == 0:
+			return 0, readClosed
+		case errno == syscall.EAGAIN:
+			return 0, readEmpty
+		case errno != syscall.EINTR:
+			return 0, readFailed
 		}
 	}
-	return true
 }
 
 // poller watches a shard's descriptors. Its epoll instance is itself watched by
@@ -144,6 +164,9 @@ func (p *poller) add(d *Descriptor, at slot) error {
 		Fd:     int32(at.index), Pad: int32(at.gen),
 	})
 }
+
+// remove stops watching d.
+func (p *poller) remove(d *Descriptor) error { return p.epoll.remove(d.fd) }
 
 func (p *poller) close() {
 	if p == nil {

@@ -27,12 +27,22 @@ func (*Descriptor) Finish() {}
 // Abort implements Sink and does nothing.
 func (*Descriptor) Abort() {}
 
-func (*Descriptor) discard([]byte) bool { return false }
+type readState uint8
+
+const (
+	readEmpty readState = iota
+	readClosed
+	readFailed
+)
+
+func (*Descriptor) read([]byte) (int, readState) { return 0, readFailed }
 
 type poller struct{}
 
 func newPoller(func([]readiness)) (*poller, error) { return nil, errNoDescriptor }
 
 func (*poller) add(*Descriptor, slot) error { return errNoDescriptor }
+
+func (*poller) remove(*Descriptor) error { return errNoDescriptor }
 
 func (*poller) close() {}

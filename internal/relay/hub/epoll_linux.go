@@ -37,6 +37,10 @@ func (e *epollFile) add(fd int, ev *unix.EpollEvent) error {
 	return unix.EpollCtl(e.fd, unix.EPOLL_CTL_ADD, fd, ev)
 }
 
+func (e *epollFile) remove(fd int) error {
+	return unix.EpollCtl(e.fd, unix.EPOLL_CTL_DEL, fd, nil)
+}
+
 // wait blocks until there are events, or close was called.
 func (e *epollFile) wait(events []unix.EpollEvent) (n int, err error) {
 	var failed error

@@ -178,6 +178,16 @@ func (h *Hub[T]) Ready(ctx context.Context) error {
 	return nil
 }
 
+// Crowded reports whether Ready would wait.
+func (h *Hub[T]) Crowded() bool {
+	for _, s := range h.shards {
+		if s.crowded.Load() {
+			return true
+		}
+	}
+	return false
+}
+
 // Subscribers is the number of members on a channel.
 func (h *Hub[T]) Subscribers(channel string) int {
 	c := h.lookup(channel)

@@ -20,6 +20,15 @@ type Receiver[T any] interface {
 	Tick(m *Member[T], now time.Time) time.Time
 }
 
+// Reader is a Receiver that wants to know what its peer sends.
+type Reader[T any] interface {
+	Receiver[T]
+	// Input hands over bytes as they come in; p is valid during the call only.
+	// After the last of them the peer has closed its side when p is empty: the
+	// member then ends, once what it has queued is written.
+	Input(m *Member[T], p []byte)
+}
+
 // Delivery is one value and the channel it came on.
 type Delivery[T any] struct {
 	Channel string
@@ -44,11 +53,11 @@ type Member[T any] struct {
 	// Static after Join.
 	shard *shard[T]
 	sink  Sink
-	owner any
-	first bool
 	slot  slot // where the shard keeps it, set by admit
 
 	// Owned by the shard.
+	owner     any
+	first     bool
 	format    Format
 	leaving   bool // delivers no more; what is queued is still being written
 	done      bool
@@ -78,11 +87,11 @@ type membership[T any] struct {
 	pos     int32
 }
 
-// Owner returns what Join was given. It may be called from any goroutine.
+// Owner returns what Join or Become was given.
 func (m *Member[T]) Owner() any { return m.owner }
 
-// First reports whether Join found a channel that nobody listened to before. It
-// may be called from any goroutine.
+// First reports whether Join or Become found a channel that nobody listened to
+// before.
 func (m *Member[T]) First() bool { return m.first }
 
 // Do calls f on the member's shard, unless the member has ended by then. It may
@@ -118,6 +127,38 @@ func (m *Member[T]) End(cause error) { m.shard.end(m, cause) }
 
 // Abort ends the member at once, without farewell.
 func (m *Member[T]) Abort(cause error) { m.shard.kill(m, cause) }
+
+// Become makes the member another one on the same sink, as Join would have:
+// what j names replaces format, receiver, keep-alive, owner and channels, and
+// its First is written. j's Sink is ignored. It reports whether a channel had no
+// member before.
+func (m *Member[T]) Become(j Joining[T]) (first bool) {
+	m.format, m.recv, m.keepAlive, m.owner = j.Format, j.Receiver, j.KeepAlive, j.Owner
+	m.recvAt, m.lastWrite = 0, m.shard.now
+	m.rejitter()
+	// Listen first: whoever has read the first bytes may count on hearing what is
+	// published from then on. What comes meanwhile waits in the shard's inbox.
+	m.first = m.SetChannels(j.Channels)
+	m.Write(j.First)
+	if m.recv != nil && !m.done && !m.leaving {
+		m.recv.Admit(m)
+	}
+	m.shard.rearm(m)
+	return m.first
+}
+
+// Detach takes the member out of the hub and leaves its descriptor to the
+// caller, with nothing waiting to be written. It reports false if that cannot
+// be. Ended is called as for any other end, with a nil cause.
+func (m *Member[T]) Detach() (*Descriptor, bool) {
+	d, ok := m.sink.(*Descriptor)
+	if !ok || m.done || m.leaving || m.waiting != nil || m.shard.poll.remove(d) != nil {
+		return nil, false
+	}
+	m.leaving = true
+	m.shard.retire(m, func() {})
+	return d, true
+}
 
 // Now is the time of the shard's current turn.
 func (m *Member[T]) Now() time.Time { return m.shard.time() }

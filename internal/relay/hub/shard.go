@@ -292,24 +292,62 @@ func (s *shard[T]) react(ready []readiness) {
 		if m == nil || m.slot != r.slot {
 			continue
 		}
-		if r.readable && !r.hangup {
-			r.hangup = !s.discard(m)
-		}
-		switch {
-		case r.hangup:
-			s.kill(m, ErrGone)
-		case r.writable && m.stalled:
+		if r.writable && m.stalled {
 			m.stalled = false
 			s.resume(m)
+		}
+		if (r.readable || r.hangup) && !m.done {
+			s.read(m, r)
 		}
 	}
 }
 
-// discard reads and forgets what the peer of a one-way connection sends, and
-// reports whether it is still there.
-func (s *shard[T]) discard(m *Member[T]) bool {
+// maxReads is how many buffers are read from one connection before others have
+// their turn.
+const maxReads = 8
+
+// read takes in what the peer has sent. A connection that only listens is
+// killed when its peer is gone; what it sends is of no interest.
+func (s *shard[T]) read(m *Member[T], r readiness) {
 	d, ok := m.sink.(*Descriptor)
-	return !ok || d.discard(s.buffer())
+	if !ok {
+		s.kill(m, ErrGone)
+		return
+	}
+	for range maxReads {
+		n, state := d.read(s.buffer())
+		if n > 0 {
+			if in, ok := m.recv.(Reader[T]); ok && !m.leaving {
+				in.Input(m, s.buffer()[:n])
+			}
+			if m.done {
+				return
+			}
+			continue
+		}
+		switch state {
+		case readClosed:
+			s.hungUp(m)
+		case readFailed:
+			s.kill(m, ErrGone)
+		}
+		return
+	}
+	s.notice([]readiness{r}) // there is more, but not now
+}
+
+// hungUp is for a peer that has closed its side in good order. It may still
+// want its answer, unless it was only listening.
+func (s *shard[T]) hungUp(m *Member[T]) {
+	in, ok := m.recv.(Reader[T])
+	if !ok || m.leaving {
+		s.kill(m, ErrGone)
+		return
+	}
+	in.Input(m, nil)
+	if !m.done {
+		s.end(m, ErrGone)
+	}
 }
 
 func (s *shard[T]) buffer() []byte {

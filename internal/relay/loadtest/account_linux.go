@@ -27,19 +27,45 @@ func cpuOf(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// cpuMeter reads the processor time of the processes of a server and of the caller.
-func cpuMeter(pids []int) func() (server, generator time.Duration, err error) {
-	return func() (server, generator time.Duration, err error) {
+// cpuMeter reads the processor time of a server's processes, of the caller and
+// of the server's core.
+func cpuMeter(pids []int, core int) func() (usage, error) {
+	return func() (u usage, err error) {
 		for _, pid := range pids {
 			d, err := cpuOf(pid)
 			if err != nil {
-				return 0, 0, err
+				return u, err
 			}
-			server += d
+			u.server += d
 		}
-		generator, err = cpuOf(0)
-		return server, generator, err
+		if u.generator, err = cpuOf(0); err != nil {
+			return u, err
+		}
+		u.core, err = coreTime(core)
+		return u, err
 	}
+}
+
+// userTick is the unit of /proc/stat.
+const userTick = 10 * time.Millisecond
+
+// coreTime is how long a core has been busy so far, time a hypervisor took from
+// it included.
+func coreTime(core int) (time.Duration, error) {
+	f, err := os.Open("/proc/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read time of processor %d: %w", core, err)
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var name string
+		var user, nice, system, idle, iowait, irq, softirq, steal int64
+		_, err := fmt.Sscan(lines.Text(), &name, &user, &nice, &system, &idle, &iowait, &irq, &softirq, &steal)
+		if err == nil && name == fmt.Sprintf("cpu%d", core) {
+			return time.Duration(user+nice+system+irq+softirq+steal) * userTick, nil
+		}
+	}
+	return 0, fmt.Errorf("read time of processor %d: no such line", core)
 }
 
 // residentOf is the resident set of processes, in bytes.

@@ -27,6 +27,7 @@ func (h *Harness) Compare(b *testing.B, rep *Report, f Figure, s Spec) {
 		row := Row{
 			Figure: f.Name, Server: s.Name, Unit: f.Unit, Value: f.Value(p.server), Floor: f.Value(p.floor),
 			Goal: f.Goal, ServerBusy: p.server.ServerBusy(), LoadBusy: p.server.LoadBusy(),
+			Others: p.server.Others(),
 		}
 		rep.Add(row)
 		row.metrics(b)
@@ -64,6 +65,7 @@ func (r Row) metrics(b *testing.B) {
 func (r Result) metrics(b *testing.B, f Figure) {
 	b.ReportMetric(r.ServerBusy(), "server-busy")
 	b.ReportMetric(r.LoadBusy(), "load-busy")
+	b.ReportMetric(r.Others(), "others-busy")
 	if f.Job.Kind != Traffic {
 		return
 	}

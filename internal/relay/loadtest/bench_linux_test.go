@@ -10,7 +10,7 @@ import (
 func BenchmarkSimple(b *testing.B) {
 	h := newHarness(b)
 	var rep Report
-	simple := simpleSpec(Plain, "")
+	simple := simpleSpec(b, Plain, "")
 	for _, f := range []Figure{
 		Saturated(1000), Single(1000), Paced(1000, 10), Publish(16), Connects(5000),
 	} {

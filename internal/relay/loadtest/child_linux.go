@@ -22,8 +22,6 @@ const (
 	roleFloor = "floor"
 	roleLoad  = "load"
 
-	// maxLine bounds a message between harness and child, in bytes.
-	maxLine = 4 << 20
 	// stopPatience is how long a server may take to end after it was asked to.
 	stopPatience = 3 * time.Second
 )
@@ -111,8 +109,8 @@ func (w *lineWriter) write(v any) {
 	_ = w.enc.Encode(v) // the harness notices an answer that does not come
 }
 
-// report is the load process's answer to an order.
-type report struct {
+// outcome is the load process's answer to an order.
+type outcome struct {
 	Result Result
 	Err    string
 }
@@ -130,7 +128,7 @@ func serveLoad(in io.Reader, out io.Writer) error {
 			return fmt.Errorf("read order: %w", err)
 		}
 		result, err := execute(o, func() error { return hold(dec, enc) })
-		answer := report{Result: result}
+		answer := outcome{Result: result}
 		if err != nil {
 			answer.Err = err.Error()
 		}
@@ -143,7 +141,7 @@ func serveLoad(in io.Reader, out io.Writer) error {
 // hold tells the harness that the streams of an Idle job stand, and keeps them
 // until it is sent the next line.
 func hold(dec *json.Decoder, enc *json.Encoder) error {
-	if err := enc.Encode(report{}); err != nil {
+	if err := enc.Encode(outcome{}); err != nil {
 		return fmt.Errorf("write result: %w", err)
 	}
 	var release struct{}
@@ -165,7 +163,7 @@ func execute(o order, hold func() error) (Result, error) {
 	if err := o.Job.check(); err != nil {
 		return Result{}, err
 	}
-	r := newRun(o, cpuMeter(o.Target.PIDs))
+	r := newRun(o, cpuMeter(o.Target.PIDs, o.Target.Core))
 	d, err := newDriver(r)
 	if err != nil {
 		return Result{}, err

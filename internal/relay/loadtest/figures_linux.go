@@ -62,7 +62,8 @@ func Paced(n int, rate float64) Figure {
 }
 
 // Stalled is Paced with one more stream that is never read, beside the same
-// without it. The stalled stream fills its socket within the warm-up.
+// without it. Rate and payload, in bytes, should fill the socket of the stalled
+// stream soon: it takes some hundred kilobytes.
 func Stalled(n int, rate float64, payload int) Figure {
 	f := Paced(n, rate)
 	f.Name, f.Floor, f.Goal = fmt.Sprintf("stalled/%dx%v", n, rate), Spec{}, "< 1.1 ×"

@@ -43,7 +43,7 @@ type Memory struct {
 func (h *Harness) Run(ctx context.Context, s Spec, j Job) (r Result, err error) {
 	j = j.withDefaults()
 	err = h.with(ctx, s, j, func(ctx context.Context, srv *Server, gen *process) error {
-		r, err = order{Job: j, Target: s.target(srv, j)}.run(ctx, gen)
+		r, err = order{Job: j, Target: h.target(s, srv, j)}.run(ctx, gen)
 		return err
 	})
 	return r, err
@@ -55,14 +55,14 @@ func (h *Harness) Idle(ctx context.Context, s Spec, n int) (m Memory, err error)
 	warm := Job{Kind: Connect, Subscribers: min(n, warmConns), Drop: true}.withDefaults()
 	idle := Job{Kind: Idle, Subscribers: n}.withDefaults()
 	err = h.with(ctx, s, idle, func(ctx context.Context, srv *Server, gen *process) error {
-		if _, err := (order{Job: warm, Target: s.target(srv, warm)}).run(ctx, gen); err != nil {
+		if _, err := (order{Job: warm, Target: h.target(s, srv, warm)}).run(ctx, gen); err != nil {
 			return err
 		}
 		before, err := srv.memory(ctx)
 		if err != nil {
 			return err
 		}
-		if _, err := (order{Job: idle, Target: s.target(srv, idle)}).run(ctx, gen); err != nil {
+		if _, err := (order{Job: idle, Target: h.target(s, srv, idle)}).run(ctx, gen); err != nil {
 			return err
 		}
 		after, err := srv.memory(ctx)
@@ -97,9 +97,9 @@ func (h *Harness) with(ctx context.Context, s Spec, j Job, f func(context.Contex
 	return f(ctx, srv, gen)
 }
 
-func (s Spec) target(srv *Server, j Job) target {
+func (h *Harness) target(s Spec, srv *Server, j Job) target {
 	t := target{
-		Addr: srv.Addr, PIDs: srv.PIDs, Wire: s.Wire, Status: s.Status, Ready: s.Ready,
+		Addr: srv.Addr, PIDs: srv.PIDs, Core: h.cores.server, Wire: s.Wire, Status: s.Status, Ready: s.Ready,
 		Subscribe: s.Subscribe, PublishOpen: s.PublishOpen, Answer: s.Answer,
 	}
 	if s.Publish != nil {
@@ -108,12 +108,12 @@ func (s Spec) target(srv *Server, j Job) target {
 	return t
 }
 
-// run sends the order to the load process and waits for its report.
+// run sends the order to the load process and waits for its outcome.
 func (o order) run(ctx context.Context, gen *process) (Result, error) {
 	if err := gen.send(o); err != nil {
 		return Result{}, err
 	}
-	var r report
+	var r outcome
 	if err := gen.receive(ctx, &r); err != nil {
 		return Result{}, err
 	}
@@ -128,7 +128,7 @@ func (p *process) release(ctx context.Context) error {
 	if err := p.send(struct{}{}); err != nil {
 		return err
 	}
-	return p.receive(ctx, new(report))
+	return p.receive(ctx, new(outcome))
 }
 
 // memory reads what the server holds now, in bytes and not per connection.

@@ -47,11 +47,11 @@ func TestTrafficReachesEverySubscriber(t *testing.T) {
 		{"paced", Floor(false), paced},
 		{"several publishers", Floor(true), many},
 		{"publishing to nobody", Floor(false), post},
-		{"a stalled reader beside the others", simpleSpec(Plain, ""), stalled},
-		{"net/http", simpleSpec(Plain, ""), brief(20)},
-		{"net/http over TLS", simpleSpec(TLS, ""), brief(20)},
-		{"net/http over HTTP/2", simpleSpec(HTTP2, ""), brief(20)},
-		{"paced over HTTP/2", simpleSpec(HTTP2, ""), paced},
+		{"a stalled reader beside the others", simpleSpec(t, Plain, ""), stalled},
+		{"net/http", simpleSpec(t, Plain, ""), brief(20)},
+		{"net/http over TLS", simpleSpec(t, TLS, ""), brief(20)},
+		{"net/http over HTTP/2", simpleSpec(t, HTTP2, ""), brief(20)},
+		{"paced over HTTP/2", simpleSpec(t, HTTP2, ""), paced},
 	}
 	h := newHarness(t)
 	for _, tt := range tests {
@@ -85,15 +85,15 @@ func TestFaultsFailTheRun(t *testing.T) {
 		{"repeat", "lost, repeated or out of order"},
 		{"swap", "lost, repeated or out of order"},
 		{"damage", "payload arrived damaged"},
-		{"silent", "limit of 2s passed: subscriber"},
+		{"silent", "limit of 3s passed: subscriber"},
 		{"refuse", `publish answered "HTTP/1.1 403`},
 	}
 	h := newHarness(t)
 	for _, tt := range tests {
 		t.Run(tt.fault, func(t *testing.T) {
 			j := brief(3)
-			j.Limit = 2 * time.Second
-			_, err := h.Run(t.Context(), simpleSpec(Plain, tt.fault), j)
+			j.Limit = 3 * time.Second
+			_, err := h.Run(t.Context(), simpleSpec(t, Plain, tt.fault), j)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got error %v, want one with %q", err, tt.want)
 			}
@@ -112,9 +112,9 @@ func TestConnectOpensEveryStream(t *testing.T) {
 	}{
 		{"kept", Floor(false), kept},
 		{"dropped", Floor(false), dropped},
-		{"net/http", simpleSpec(Plain, ""), kept},
-		{"TLS", simpleSpec(TLS, ""), kept},
-		{"HTTP/2", simpleSpec(HTTP2, ""), dropped},
+		{"net/http", simpleSpec(t, Plain, ""), kept},
+		{"TLS", simpleSpec(t, TLS, ""), kept},
+		{"HTTP/2", simpleSpec(t, HTTP2, ""), dropped},
 	}
 	h := newHarness(t)
 	for _, tt := range tests {
@@ -136,7 +136,7 @@ func TestIdleMemoryTellsServersApart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	simple, err := h.Idle(t.Context(), simpleSpec(Plain, ""), 1000)
+	simple, err := h.Idle(t.Context(), simpleSpec(t, Plain, ""), 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestIdleMemoryTellsServersApart(t *testing.T) {
 func foreign(t *testing.T) string {
 	t.Helper()
 	t.Setenv(envRole, "simple")
-	t.Setenv(envArgs, `["plain",""]`)
+	t.Setenv(envArgs, `[""]`)
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

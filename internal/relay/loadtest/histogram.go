@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// subBuckets divides each power of two, so a percentile is at most 1/32 (3 %)
+// subBuckets divides each power of two, so a percentile is at most 1/128 (0.8 %)
 // above the true value.
-const subBuckets = 32
+const subBuckets = 128
 
 // histogram counts durations in 64 octaves. The zero value is empty.
 type histogram struct {

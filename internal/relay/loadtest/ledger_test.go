@@ -154,21 +154,21 @@ func TestReportReplacesARepeatedRow(t *testing.T) {
 		t.Errorf("an empty report wrote %d bytes, %v", n, err)
 	}
 	rep.Add(Row{Figure: "single/10", Server: "relay", Unit: "µs", Value: 9, Floor: 4})
-	rep.Add(Row{Figure: "single/10", Server: "relay", Unit: "µs", Value: 4.4, Floor: 4, Goal: "≤ 1.15 ×", ServerBusy: 0.5})
+	rep.Add(Row{Figure: "single/10", Server: "relay", Unit: "µs", Value: 4.4, Floor: 4, Goal: "≤ 1.15 ×", ServerBusy: 0.5, Others: 0.25})
 	if _, err := rep.WriteTo(&b); err != nil {
 		t.Fatal(err)
 	}
-	want := "| figure | server | value | floor | ratio | goal | server busy | load busy |\n|---|---|---|---|---|---|---|---|\n" +
-		"| single/10 | relay | 4.4 µs | 4 | 1.10 × | ≤ 1.15 × | 50 % | – |\n"
+	want := "| figure | server | value | floor | ratio | goal | server busy | load busy | others |\n|---|---|---|---|---|---|---|---|---|\n" +
+		"| single/10 | relay | 4.4 µs | 4 | 1.10 × | ≤ 1.15 × | 50 % | – | 25 % |\n"
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }
 
 func TestRatesAreOfTheRightTime(t *testing.T) {
-	r := Result{Wall: 2 * time.Second, Server: time.Second, Load: 500 * time.Millisecond, Delivered: 1000, Published: 10, Opened: 6}
-	got := []float64{r.PerCore(), r.Rate(), r.PublishedPerCore(), r.PublishRate(), r.OpenedPerCore(), r.PerDelivery(), r.ServerBusy(), r.LoadBusy()}
-	for i, want := range []float64{1000, 500, 10, 5, 6, 1000, 0.5, 0.25} {
+	r := Result{Wall: 2 * time.Second, Server: time.Second, Load: 500 * time.Millisecond, Core: 1500 * time.Millisecond, Delivered: 1000, Published: 10, Opened: 6}
+	got := []float64{r.PerCore(), r.Rate(), r.PublishedPerCore(), r.PublishRate(), r.OpenedPerCore(), r.PerDelivery(), r.ServerBusy(), r.LoadBusy(), r.Others()}
+	for i, want := range []float64{1000, 500, 10, 5, 6, 1000, 0.5, 0.25, 0.25} {
 		if got[i] != want {
 			t.Errorf("number %d is %v, want %v", i, got[i], want)
 		}

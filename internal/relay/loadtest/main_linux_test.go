@@ -2,20 +2,13 @@ package loadtest
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
 	"sync"
 	"testing"
-	"time"
 )
 
 func TestMain(m *testing.M) {
@@ -37,10 +30,10 @@ type simple struct {
 	late []byte // the message that swap sends behind the next one
 }
 
-// serveSimple serves until ctx ends. Its first argument is plain or tls, its
-// second a fault or empty.
+// serveSimple serves until ctx ends. Its first argument is a fault or empty, the
+// others a certificate and its key to serve TLS with.
 func serveSimple(ctx context.Context, args []string, ready func(addr string)) error {
-	s := &simple{subs: make(map[chan []byte]bool), fault: args[1]}
+	s := &simple{subs: make(map[chan []byte]bool), fault: args[0]}
 	srv := &http.Server{Handler: s}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -48,14 +41,8 @@ func serveSimple(ctx context.Context, args []string, ready func(addr string)) er
 	}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
 	ready(ln.Addr().String())
-	if args[0] == "tls" {
-		cert, err := selfSigned()
-		if err != nil {
-			return err
-		}
-		srv.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
-		err = srv.ServeTLS(ln, "", "")
-		return ignoreClosed(err)
+	if len(args) > 1 {
+		return ignoreClosed(srv.ServeTLS(ln, args[1], args[2]))
 	}
 	return ignoreClosed(srv.Serve(ln))
 }
@@ -144,27 +131,18 @@ func (s *simple) stream(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// selfSigned is a certificate for a server on loopback.
-func selfSigned() (tls.Certificate, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	t := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, t, t, &key.PublicKey, key)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, err
-}
-
 // simpleSpec is the ordinary server over a wire and with a fault.
-func simpleSpec(wire Wire, fault string) Spec {
-	mode := "tls"
-	if wire == Plain {
-		mode = "plain"
+func simpleSpec(t testing.TB, wire Wire, fault string) Spec {
+	t.Helper()
+	args := []string{fault}
+	if wire != Plain {
+		cert, key, err := WriteCertificate(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, cert, key)
 	}
 	s := Floor(false)
-	s.Name, s.Start, s.Wire = "net/http", Self("simple", mode, fault), wire
+	s.Name, s.Start, s.Wire = "net/http", Self("simple", args...), wire
 	return s
 }

@@ -15,8 +15,9 @@ type Row struct {
 	Value, Floor float64
 	// Goal says what the project wants of the figure, empty if nothing.
 	Goal string
-	// ServerBusy and LoadBusy are shares of a core; both 0 where they say nothing.
-	ServerBusy, LoadBusy float64
+	// ServerBusy and LoadBusy are shares of a core, Others is what somebody else
+	// took of the server's; 0 where they say nothing.
+	ServerBusy, LoadBusy, Others float64
 }
 
 // Ratio is the value relative to the floor's, 0 without a floor.
@@ -48,12 +49,12 @@ func (r *Report) WriteTo(w io.Writer) (int64, error) {
 		return 0, nil
 	}
 	var b strings.Builder
-	b.WriteString("| figure | server | value | floor | ratio | goal | server busy | load busy |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|\n")
+	b.WriteString("| figure | server | value | floor | ratio | goal | server busy | load busy | others |\n")
+	b.WriteString("|---|---|---|---|---|---|---|---|---|\n")
 	for _, row := range r.rows {
-		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s | %s | %s |\n",
+		fmt.Fprintf(&b, "| %s | %s | %s %s | %s | %s | %s | %s | %s | %s |\n",
 			row.Figure, row.Server, short(row.Value), row.Unit, short(row.Floor), times(row.Ratio()), dash(row.Goal),
-			percent(row.ServerBusy), percent(row.LoadBusy))
+			percent(row.ServerBusy), percent(row.LoadBusy), percent(row.Others))
 	}
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err

@@ -17,12 +17,14 @@ const (
 
 // sample is the counters at one moment.
 type sample struct {
-	at                int64
-	delivered         uint64
-	published         uint64
-	opened            uint64
-	server, generator time.Duration
+	at                           int64
+	delivered, published, opened uint64
+	usage
 }
+
+// usage is processor time used so far: by the server, by the load generator, and
+// by anybody at all on the server's core.
+type usage struct{ server, generator, core time.Duration }
 
 // run is the bookkeeping of one job, whatever moves its bytes. Its owner is the
 // goroutine that holds it; a load generator with several guards it by a mutex.
@@ -32,7 +34,7 @@ type run struct {
 	expect expect
 	ledger *ledger
 	base   time.Time
-	cpu    func() (server, generator time.Duration, err error)
+	cpu    func() (usage, error)
 
 	phase    phase
 	phaseEnd int64
@@ -45,7 +47,7 @@ type run struct {
 	first, last sample
 }
 
-func newRun(o order, cpu func() (time.Duration, time.Duration, error)) *run {
+func newRun(o order, cpu func() (usage, error)) *run {
 	status := o.Target.Status
 	or(&status, 200)
 	return &run{
@@ -65,7 +67,7 @@ func (r *run) now() int64 { return int64(time.Since(r.base)) }
 func (r *run) sample() (sample, error) {
 	s := sample{at: r.now(), delivered: r.ledger.delivered, published: r.published(), opened: uint64(r.opened)}
 	var err error
-	s.server, s.generator, err = r.cpu()
+	s.usage, err = r.cpu()
 	return s, err
 }
 
@@ -187,6 +189,7 @@ func (r *run) result() Result {
 	return Result{
 		Wall:   time.Duration(r.last.at - r.first.at),
 		Server: r.last.server - r.first.server, Load: r.last.generator - r.first.generator,
+		Core:      r.last.core - r.first.core,
 		Delivered: r.last.delivered - r.first.delivered,
 		Published: r.last.published - r.first.published,
 		Opened:    r.last.opened - r.first.opened,

@@ -4,13 +4,12 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 )
 
 // newTestRun is a run whose processor clock stands still.
 func newTestRun(j Job) *run {
 	o := order{Job: j.withDefaults(), Target: target{Publish: [][]byte{[]byte("POST\n")}, Answer: "HTTP/1.1 200"}}
-	return newRun(o, func() (time.Duration, time.Duration, error) { return 0, 0, nil })
+	return newRun(o, func() (usage, error) { return usage{}, nil })
 }
 
 func TestPublisherMaySendWhatWindowDepthAndRateAllow(t *testing.T) {
@@ -105,7 +104,7 @@ func TestMoreAnswersThanRequestsIsAnError(t *testing.T) {
 func TestUnreadableClockEndsTheRun(t *testing.T) {
 	r := newTestRun(Job{Subscribers: 1})
 	gone := errors.New("no such process")
-	r.cpu = func() (time.Duration, time.Duration, error) { return 0, 0, gone }
+	r.cpu = func() (usage, error) { return usage{}, gone }
 	r.begin()
 	if _, err := r.tick(r.phaseEnd); !errors.Is(err, gone) {
 		t.Errorf("got %v, want %v", err, gone)

@@ -137,7 +137,7 @@ func (c *chunker) step(b byte) error {
 		}
 	case b == '\n':
 		return c.endLine()
-	case c.ext || b == '\r' || b == ';':
+	case c.ext || b == '\r' || b == ';' || b == ' ' || b == '\t':
 		c.ext = true
 	case !isHex(b) || c.line > 1<<24:
 		return errChunk

@@ -47,6 +47,7 @@ func TestMalformedChunksAreRefused(t *testing.T) {
 // accepts more: a sloppy server is not what the load generator looks for.
 func FuzzChunker(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), uint64(1))
+	f.Add([]byte("0 \r\n"), uint64(1))
 	f.Add([]byte("a;b=c\r\n0123456789\r\n"), uint64(2))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		got, err := unchunk(cut(in, seed)...)

@@ -71,7 +71,10 @@ func (m *Memory) Delete(ctx context.Context, t pubsub.Topic) error {
 
 // Records returns every slot, see Archive.
 func (m *Memory) Records(ctx context.Context) ([]*Record, error) {
-	return m.table.Records(time.Now()), context.Cause(ctx)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return m.table.Records(time.Now()), nil
 }
 
 // Restore stores records as they are, see Archive.

@@ -126,7 +126,8 @@ type KeyStore interface {
 // as a whole, with versions, for carrying them to another store or to a file.
 type Archive interface {
 	// Records returns every slot that is still remembered, ordered by topic. Each
-	// is a consistent slot; together they are no snapshot while others write.
+	// is a consistent slot; together they are no snapshot while others write. The
+	// records belong to the store and must not be changed.
 	Records(ctx context.Context) ([]*Record, error)
 	// Restore stores the records as they are, versions included, in place of
 	// slots of the same topics. It fails as Put does, and then records before the

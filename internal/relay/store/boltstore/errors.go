@@ -3,6 +3,7 @@ package boltstore
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 )
 
 // Conditions that callers of Open branch on, beside *CorruptError.
@@ -49,13 +50,17 @@ func (d *damage) Error() string { return fmt.Sprintf("%s: %v", d.check, d.err) }
 func (d *damage) Unwrap() error { return d.err }
 
 // inFile gives err the file: damage becomes a *CorruptError, the rest is wrapped.
+// What the system says names a file already.
 func inFile(path, verb string, err error) error {
 	var d *damage
+	var sys *fs.PathError
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &d):
 		return &CorruptError{Path: path, Check: d.check, Err: d.err}
+	case errors.As(err, &sys):
+		return fmt.Errorf("%s store: %w", verb, err)
 	}
-	return fmt.Errorf("%s %s: %w", verb, path, err)
+	return fmt.Errorf("%s store %s: %w", verb, path, err)
 }

@@ -147,38 +147,38 @@ const compactChunk = 4 << 20
 // needs the copy, so without space for it db stays.
 func compact(db *bolt.DB, c *contents, limits store.Options) (*bolt.DB, *contents, error) {
 	path := db.Path()
-	fresh, err := copyTo(path+freshSuffix, db)
-	if err != nil {
-		return db, c, remove(path + freshSuffix)
-	}
-	copied, err := load(fresh, limits)
+	fresh, copied, err := copyTo(path+freshSuffix, db, limits)
 	if err == nil && copied.tally != c.tally {
-		err = errors.New("the copy differs")
+		err = errors.Join(errors.New("the copy differs"), fresh.Close())
 	}
 	if err != nil {
-		return db, c, errors.Join(fresh.Close(), remove(path+freshSuffix))
+		if err := remove(path + freshSuffix); err != nil {
+			return nil, nil, errors.Join(err, db.Close())
+		}
+		return db, c, nil
 	}
-	if err := install(path); err != nil {
-		return nil, nil, errors.Join(err, fresh.Close(), db.Close())
-	}
-	if err := db.Close(); err != nil {
+	if err := errors.Join(install(path), db.Close()); err != nil {
 		return nil, nil, errors.Join(err, fresh.Close())
 	}
 	return fresh, copied, nil
 }
 
-// copyTo copies src to a new database at path. Only the end result is brought to
-// the disk; a copy that was cut short is thrown away.
-func copyTo(path string, src *bolt.DB) (*bolt.DB, error) {
+// copyTo copies src to a new database at path and loads the copy. Only the end
+// result is brought to the disk; a copy that was cut short is thrown away.
+func copyTo(path string, src *bolt.DB, limits store.Options) (*bolt.DB, *contents, error) {
 	dst, err := bolt.Open(path, 0o600, boltOptions())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	dst.NoSync = true
 	err = guarded(func() error { return bolt.Compact(dst, src, compactChunk) })
 	if err := errors.Join(err, dst.Sync()); err != nil {
-		return nil, errors.Join(err, dst.Close())
+		return nil, nil, errors.Join(err, dst.Close())
 	}
 	dst.NoSync = false
-	return dst, nil
+	c, err := load(dst, limits)
+	if err != nil {
+		return nil, nil, errors.Join(err, dst.Close())
+	}
+	return dst, c, nil
 }

@@ -3,7 +3,6 @@ package boltstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"time"
 )
@@ -29,11 +28,11 @@ func lock(ctx context.Context, path string, wait time.Duration) (*os.File, error
 		case err == nil:
 			return f, nil
 		case !errors.Is(err, errBusy):
-			return nil, fmt.Errorf("lock %s: %w", path, err)
+			return nil, inFile(path, "lock", err)
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("lock %s: %w", path, context.Cause(ctx))
+			return nil, inFile(path, "lock", context.Cause(ctx))
 		case <-poll.C:
 		}
 	}

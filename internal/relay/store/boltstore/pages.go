@@ -171,21 +171,20 @@ func (c *pageCheck) read(id uint64) (page, error) {
 	if id >= c.highWater {
 		return page{}, damaged("pages", "page %d lies outside of the file", id)
 	}
-	at := int64(id) * int64(c.pageSize)
-	head := make([]byte, pageHead)
-	if _, err := c.file.ReadAt(head, at); err != nil {
+	at, b := int64(id)*int64(c.pageSize), make([]byte, c.pageSize)
+	if _, err := c.file.ReadAt(b, at); err != nil {
 		return page{}, err
 	}
-	if got := order.Uint64(head); got != id {
+	if got := order.Uint64(b); got != id {
 		return page{}, damaged("pages", "page %d says it is page %d", id, got)
 	}
-	overflow := uint64(order.Uint32(head[12:]))
+	overflow := uint64(order.Uint32(b[12:]))
 	if err := c.take(id, overflow); err != nil {
 		return page{}, err
 	}
-	b := make([]byte, (overflow+1)*uint64(c.pageSize))
-	_, err := c.file.ReadAt(b, at)
-	return parsePage(b), err
+	rest := make([]byte, overflow*uint64(c.pageSize)) // take has compared it with the file
+	_, err := c.file.ReadAt(rest, at+int64(c.pageSize))
+	return parsePage(append(b, rest...)), err
 }
 
 // parsePage reads the head of a page; b holds all of it.

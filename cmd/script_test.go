@@ -1,0 +1,162 @@
+package cmd
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/spf13/cobra"
+
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// exitFile is the variable that names the file in which a run of the command
+// line leaves its exit code, for the script command exitcode.
+const exitFile = "PUBSUBCTL_TEST_EXIT_FILE"
+
+// waitLimit bounds how long a script waits for a file.
+const waitLimit = 20 * time.Second
+
+var update = flag.Bool("update", false, "rewrite the files that scripts compare with")
+
+// TestMain makes the command line a program that scripts call with exec. The
+// test binary plays it, so there is nothing to build, and coverage counts.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"pubsubctl":       func() { os.Exit(leaveExitCode(Main())) },
+		"pubsubctl-panic": func() { os.Exit(leaveExitCode(mainThatPanics())) },
+	})
+}
+
+// leaveExitCode writes code where exitcode finds it. The file appears whole, and
+// in the background the run that ends last wins.
+func leaveExitCode(code int) int {
+	path := os.Getenv(exitFile)
+	if path == "" {
+		return code
+	}
+	fresh := path + "." + strconv.Itoa(os.Getpid())
+	if err := os.WriteFile(fresh, []byte(strconv.Itoa(code)), 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		panic(err)
+	}
+	return code
+}
+
+// mainThatPanics is the command line with a command that has a bug.
+func mainThatPanics() int {
+	environ := os.Environ()
+	return Run(context.Background(), Invocation{
+		Args: os.Args[1:], Environ: environ, Dir: ".", Streams: ui.System(ui.EnvOf(environ)),
+		extra: []*cobra.Command{{Use: "panic", RunE: func(*cobra.Command, []string) error { panic("Bearer s3cret-credential") }}},
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("..", "testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		UpdateScripts:       *update,
+		Setup:               isolate,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exitcode":  scriptExitCode,
+			"jsonlines": scriptJSONLines,
+			"awaitfile": scriptAwaitFile,
+			"setfield":  scriptSetField,
+		},
+	})
+}
+
+// isolate gives a script an environment in which it finds nothing of the user's:
+// home, configuration and temporary files are below its own directory.
+func isolate(e *testscript.Env) error {
+	home := filepath.Join(e.WorkDir, "home")
+	if err := os.MkdirAll(filepath.Join(e.WorkDir, ".git"), 0o700); err != nil { // project files are looked for up to here
+		return err
+	}
+	if err := os.MkdirAll(home, 0o700); err != nil {
+		return err
+	}
+	for _, name := range []string{"HOME", "AppData", "APPDATA", "USERPROFILE"} {
+		e.Setenv(name, home)
+	}
+	e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+	e.Setenv("NO_PROXY", "*")
+	e.Setenv("ESC", "\x1b")
+	e.Setenv(exitFile, filepath.Join(e.WorkDir, ".exitcode"))
+	return nil
+}
+
+// scriptExitCode is "exitcode N": the last pubsubctl that ended had this status.
+func scriptExitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: exitcode N")
+	}
+	if got := ts.ReadFile(ts.Getenv(exitFile)); got != args[0] {
+		ts.Fatalf("exit code %s, want %s", got, args[0])
+	}
+}
+
+// scriptJSONLines is "jsonlines stdout|stderr|FILE [N]": each line is one JSON
+// object, and there are N of them, or at least one.
+func scriptJSONLines(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: jsonlines stdout|stderr|FILE [N]")
+	}
+	lines := strings.Split(strings.TrimSuffix(ts.ReadFile(args[0]), "\n"), "\n")
+	for i, line := range lines {
+		var v map[string]any
+		if err := json.Unmarshal([]byte(line), &v); err != nil {
+			ts.Fatalf("line %d of %s is no JSON object: %v\n%s", i+1, args[0], err, line)
+		}
+	}
+	if len(args) == 2 && args[1] != strconv.Itoa(len(lines)) {
+		ts.Fatalf("%d lines in %s, want %s", len(lines), args[0], args[1])
+	}
+}
+
+// scriptAwaitFile is "awaitfile FILE": wait until it exists, for what runs in the
+// background, such as relay --ready-file.
+func scriptAwaitFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: awaitfile FILE")
+	}
+	path := ts.MkAbs(args[0])
+	look, late := time.NewTicker(5*time.Millisecond), time.After(waitLimit)
+	defer look.Stop()
+	for {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		select {
+		case <-look.C:
+		case <-late:
+			ts.Fatalf("%s did not appear within %v", args[0], waitLimit)
+		}
+	}
+}
+
+// scriptSetField is "setfield NAME FILE MEMBER": set a variable to a member of
+// the JSON object in a file, such as the address in a ready file.
+func scriptSetField(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: setfield NAME FILE MEMBER")
+	}
+	var v map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &v))
+	text, ok := v[args[2]].(string)
+	if !ok {
+		ts.Fatalf("%s has no text %q", args[1], args[2])
+	}
+	ts.Setenv(args[0], text)
+}
