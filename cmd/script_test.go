@@ -21,6 +21,10 @@ import (
 // line leaves its exit code, for the script command exitcode.
 const exitFile = "PUBSUBCTL_TEST_EXIT_FILE"
 
+// raceExit lets a program built with the race detector end at once; it would
+// otherwise wait a second for reports of other goroutines.
+const raceExit = "atexit_sleep_ms=0"
+
 // waitLimit bounds how long a script waits for a file.
 const waitLimit = 20 * time.Second
 
@@ -92,6 +96,7 @@ func isolate(e *testscript.Env) error {
 	}
 	e.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
 	e.Setenv("NO_PROXY", "*")
+	e.Setenv("GORACE", raceExit)
 	e.Setenv("ESC", "\x1b")
 	e.Setenv(exitFile, filepath.Join(e.WorkDir, ".exitcode"))
 	return nil

@@ -34,7 +34,7 @@ func child(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	}
 	c := exec.CommandContext(t.Context(), program, args...)
 	c.Dir = dir
-	c.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TERM=xterm"}, env...)
+	c.Env = append([]string{"HOME=" + dir, "PATH=" + os.Getenv("PATH"), "TERM=xterm", "GORACE=" + raceExit}, env...)
 	return c
 }
 

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -176,7 +177,9 @@ func parses(root *cobra.Command, line string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.ParseFlags(rest); err != nil {
+	if err := c.ParseFlags(rest); errors.Is(err, pflag.ErrHelp) {
+		return nil // COMMAND --help
+	} else if err != nil {
 		return err
 	}
 	if c.HasSubCommands() && c.Flags().NArg() > 0 {

@@ -139,11 +139,11 @@ class Page:
                 raise Missing("the page reported %s, not %s" % (got, kind))
 
 
-def chromium(url, profile):
+def chromium(url, scratch):
     for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         if path := shutil.which(name):
             return subprocess.Popen(
-                [path, *FLAGS, "--user-data-dir=" + profile, url],
+                [path, *FLAGS, "--user-data-dir=" + scratch + "/profile", url], env=environment(TMPDIR=scratch),
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     raise Missing("no Chromium on this machine")
 
@@ -200,7 +200,7 @@ def session(scratch):
     page = Page(moved(block("eventsource"), forwarder.url).replace("YOUR TOKEN", token))
     with Relay("--data", data) as relay:
         forwarder.target = relay.url
-        browser = chromium(page.origin, scratch + "/profile")
+        browser = chromium(page.origin, scratch)
         try:
             watch(forwarder, page, relay, data, token)
         finally:

@@ -44,7 +44,9 @@ type Engine struct {
 	hub   *hub.Hub[*item]
 	fetch *fetcher
 	seq   *sequencer
+	ctx   context.Context // ends with the engine; bounds calls that no request bounds
 	stop  context.CancelFunc
+	busy  chan struct{} // a place for each Handler of a socket that is waited for
 
 	desks      sync.Pool // of *desk
 	keepAlives sync.Map  // keepAliveKey → *hub.KeepAlive, so that streams share one
@@ -67,7 +69,8 @@ func New(opt Options) *Engine {
 		e.log = slog.New(slog.DiscardHandler)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	e.stop = stop
+	e.ctx, e.stop = ctx, stop
+	e.busy = make(chan struct{}, maxBusy)
 	e.fetch = newFetcher(ctx)
 	e.hub = hub.New(hub.Options[*item]{
 		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended,
@@ -111,6 +114,11 @@ func (e *Engine) backlog() int {
 
 // Subscribers is the number of connections that listen to a channel.
 func (e *Engine) Subscribers(channel string) int { return e.hub.Subscribers(channel) }
+
+// channelLimit is how many channels one socket may listen to: far more than Fanout
+// allows, because the app uses two for each topic and warns by itself where Fanout
+// would silently leave some out (pubsub-app.md, 11).
+func (e *Engine) channelLimit() int { return 1 << 12 }
 
 // Detached is the number of connections whose sockets have left net/http.
 func (e *Engine) Detached() int { return e.hub.Detached() }
@@ -186,6 +194,9 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		return // the front's: no stream has been held on it
 	}
 	e.held.Add(-1)
+	if s.socket != nil {
+		s.socket.ended()
+	}
 	cause := causeOf(err)
 	e.ends[cause].Add(1)
 	level := slog.LevelInfo
@@ -193,7 +204,7 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		level = slog.LevelWarn
 	}
 	if ctx := context.Background(); e.log.Enabled(ctx, level) {
-		e.log.LogAttrs(ctx, level, "stream ended", slog.String("cause", causeNames[cause]),
+		e.log.LogAttrs(ctx, level, s.kind()+" ended", slog.String("cause", causeNames[cause]),
 			slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
 			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)))
 	}

@@ -12,6 +12,7 @@ import (
 const (
 	formatChunk hub.Format = iota // one HTTP/1.1 chunk
 	formatRaw                     // the content alone: HTTP/1.0, HTTP/2, net/http
+	formatFrame                   // one WebSocket frame
 )
 
 // errClosed is the cause of a stream that a publisher has closed.
@@ -22,10 +23,11 @@ type item struct {
 	*grip.Item
 	chunk []byte // framed content; raw is a part of it
 	raw   []byte
+	frame []byte // the WebSocket frame
 }
 
 func newItem(it *grip.Item) *item {
-	v := &item{Item: it}
+	v := &item{Item: it, frame: messageFrame(it.WSMessage)}
 	if s := it.HTTPStream; s != nil && s.Action == grip.Send {
 		v.chunk, v.raw = encodeChunk(s.Content)
 	}
@@ -50,6 +52,9 @@ func encodeChunk(content []byte) (chunk, raw []byte) {
 
 // encode is the hub's Encode: what a plain stream gets of an item.
 func encode(v *item, f hub.Format) ([]byte, error) {
+	if f == formatFrame {
+		return encodeFrame(v)
+	}
 	s := v.HTTPStream
 	if s == nil {
 		return nil, nil
@@ -63,8 +68,20 @@ func encode(v *item, f hub.Format) ([]byte, error) {
 	return v.chunk, nil
 }
 
+// encodeFrame is encode for sockets. What asks for more than a write is left to
+// the socket itself.
+func encodeFrame(v *item) ([]byte, error) {
+	switch w := v.WSMessage; {
+	case w == nil:
+		return nil, nil
+	case w.Action == grip.Close || w.Action == grip.Refresh:
+		return nil, hub.ErrAttend
+	}
+	return v.frame, nil
+}
+
 // size is what an item keeps alive, roughly.
-func size(v *item) int { return 256 + len(v.chunk) }
+func size(v *item) int { return 256 + len(v.chunk) + len(v.frame) }
 
 // frame encodes content for a stream of format f.
 func frame(content []byte, f hub.Format) []byte {

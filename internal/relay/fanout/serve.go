@@ -38,6 +38,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		},
 		hints: s.engine.hints.Load(), at: time.Now(),
 	}
+	if h, ok := s.handler.(SocketHandler); ok && isUpgrade(r) {
+		s.upgrade(w, r, q, h)
+		return
+	}
 	if bound := s.engine.opt.BodyTimeout; bound > 0 && r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(q.at.Add(bound))
 	}

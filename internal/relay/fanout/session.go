@@ -16,7 +16,16 @@ type session struct {
 	remote string
 	opened time.Time
 	format hub.Format
-	events bool // the response is an event stream
+	events bool    // the response is an event stream
+	socket *socket // nil for streams
+}
+
+// kind is what log lines call the connection.
+func (s *session) kind() string {
+	if s.socket != nil {
+		return "socket"
+	}
+	return "stream"
 }
 
 // maxChannels is how many subscriptions one connection may have; more are
@@ -102,6 +111,9 @@ func farewell(m *hub.Member[*item], cause error) []byte {
 	s := m.Owner().(*session)
 	if s == nil {
 		return nil
+	}
+	if s.socket != nil {
+		return s.socket.farewell(causeOf(cause))
 	}
 	end := ""
 	if s.format == formatChunk {

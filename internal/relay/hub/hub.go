@@ -23,6 +23,10 @@ var (
 // meaning of their own.
 type Format uint8
 
+// ErrAttend is what Encode returns for a value that is not written but told to
+// the Receivers of Direct members.
+var ErrAttend = errors.New("value is for the receiver")
+
 // Defaults of Options.
 const (
 	DefaultBacklog      = 4 << 20
@@ -32,7 +36,8 @@ const (
 // Options configures a Hub. Encode is required.
 type Options[T any] struct {
 	// Encode returns the bytes of v in format f, nil if v has nothing for such
-	// members. An end that is not nil ends the member once it has the bytes. It
+	// members. An end that is not nil ends the member once it has the bytes, but
+	// ErrAttend calls its Receiver's Deliver instead, if it has one. Encode
 	// is called at least once per round, value and format in use; the bytes must
 	// not change afterwards.
 	Encode func(v T, f Format) (p []byte, end error)
@@ -124,6 +129,9 @@ type Joining[T any] struct {
 	KeepAlive *KeepAlive
 	// Receiver, if not nil, gets the member's values in place of a plain write.
 	Receiver Receiver[T]
+	// Direct writes values plainly in spite of the Receiver, whose Deliver is
+	// called for those with ErrAttend only, together with the others of the round.
+	Direct bool
 	// Owner is the caller's own, returned by Member.Owner.
 	Owner any
 }
@@ -133,7 +141,7 @@ type Joining[T any] struct {
 func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 	m := &Member[T]{
 		shard: h.shards[int(h.turn.Add(1))%len(h.shards)], sink: j.Sink,
-		recv: j.Receiver, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
+		recv: j.Receiver, direct: j.Direct, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
 	}
 	h.mu.Lock()
 	if h.draining {

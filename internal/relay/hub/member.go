@@ -63,6 +63,9 @@ type Member[T any] struct {
 	done      bool
 	stalled   bool // the sink is full
 	recv      Receiver[T]
+	direct    bool   // plain writes although there is a Receiver
+	paused    bool   // Input is not wanted now
+	fed       func() // to call when it is wanted again
 	keepAlive *KeepAlive
 	wants     []*channel[T] // what to join on admission
 	channels  []membership[T]
@@ -104,6 +107,12 @@ func (m *Member[T]) Do(f func()) {
 	}})
 }
 
+// Always calls f on the member's shard, also after the member has ended, and
+// tells it whether it has. It may be called from any goroutine and never blocks.
+func (m *Member[T]) Always(f func(alive bool)) {
+	m.shard.push(entry[T]{run: func() { f(!m.done && !m.leaving) }})
+}
+
 // Write queues p for the peer. p must not change afterwards.
 func (m *Member[T]) Write(p []byte) {
 	if m.leaving || m.done || len(p) == 0 {
@@ -134,7 +143,7 @@ func (m *Member[T]) Abort(cause error) { m.shard.kill(m, cause) }
 // member before.
 func (m *Member[T]) Become(j Joining[T]) (first bool) {
 	m.format, m.recv, m.keepAlive, m.owner = j.Format, j.Receiver, j.KeepAlive, j.Owner
-	m.recvAt, m.lastWrite = 0, m.shard.now
+	m.direct, m.recvAt, m.lastWrite = j.Direct, 0, m.shard.now
 	m.rejitter()
 	// Listen first: whoever has read the first bytes may count on hearing what is
 	// published from then on. What comes meanwhile waits in the shard's inbox.
@@ -158,6 +167,46 @@ func (m *Member[T]) Detach() (*Descriptor, bool) {
 	m.leaving = true
 	m.shard.retire(m, func() {})
 	return d, true
+}
+
+// SetDirect changes what Joining.Direct said. It must not be called from Deliver.
+func (m *Member[T]) SetDirect(direct bool) { m.direct = direct }
+
+// Direct reports whether values are written plainly.
+func (m *Member[T]) Direct() bool { return m.direct }
+
+// Pause stops Input; what the peer sends waits in its socket. Resume lets it
+// come again.
+func (m *Member[T]) Pause() { m.paused = true }
+
+// Resume ends a Pause.
+func (m *Member[T]) Resume() {
+	if !m.paused {
+		return
+	}
+	m.paused = false
+	if m.fed != nil {
+		m.fed()
+		m.fed = nil
+		return
+	}
+	m.shard.notice([]readiness{{slot: m.slot, readable: true}})
+}
+
+// Feed gives a Reader bytes that were read elsewhere, for sinks that are no
+// Descriptor. done is called once more may be fed, on the shard; p must not
+// change before. It may be called from any goroutine.
+func (m *Member[T]) Feed(p []byte, done func()) {
+	m.shard.push(entry[T]{run: func() {
+		if in, ok := m.recv.(Reader[T]); ok && !m.done && !m.leaving {
+			in.Input(m, p)
+		}
+		if m.paused && !m.done {
+			m.fed = done
+			return
+		}
+		done()
+	}})
 }
 
 // Now is the time of the shard's current turn.

@@ -36,6 +36,7 @@ type join struct {
 	bytes  []byte
 	count  int
 	end    error // ends the member after bytes
+	attend bool  // some value is for the Receiver
 }
 
 // add puts a value into the round, and delivers the round when it is full.
@@ -107,7 +108,7 @@ func (s *shard[T]) walkOne(l *list[T]) {
 	n := 0
 	for _, chunk := range l.chunks {
 		for _, m := range chunk {
-			if m.recv != nil {
+			if m.recv != nil && !m.direct {
 				m.mask = 1
 				s.round.touched = append(s.round.touched, m)
 				continue
@@ -130,7 +131,7 @@ func (s *shard[T]) walkMany() {
 			for _, m := range chunk {
 				if m.round != s.roundNo {
 					m.round, m.mask = s.roundNo, 0
-					if m.recv != nil {
+					if m.recv != nil && !m.direct {
 						r.touched = append(r.touched, m)
 					} else {
 						plain = append(plain, m)
@@ -161,6 +162,10 @@ func (s *shard[T]) hand(m *Member[T], mask uint64) {
 	if j.end != nil {
 		s.end(m, j.end)
 	}
+	if j.attend && m.recv != nil {
+		m.mask = mask
+		s.round.touched = append(s.round.touched, m)
+	}
 }
 
 // joined returns the bytes of a mask and format, made once in a round. A single
@@ -182,6 +187,10 @@ func (s *shard[T]) joined(mask uint64, f Format) *join {
 		if len(p) > 0 {
 			j.count++
 			r.join(&j, start, p)
+		}
+		if end == ErrAttend {
+			j.attend = true
+			continue
 		}
 		if end != nil {
 			j.end = end

@@ -315,6 +315,9 @@ func (s *shard[T]) read(m *Member[T], r readiness) {
 		return
 	}
 	for range maxReads {
+		if m.paused && !m.leaving {
+			return // Resume tells us again
+		}
 		n, state := d.read(s.buffer())
 		if n > 0 {
 			if in, ok := m.recv.(Reader[T]); ok && !m.leaving {
