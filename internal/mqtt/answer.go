@@ -113,7 +113,7 @@ func (a Answer) Connack() (Connack, error) {
 // code checks a reason code, which is a failure or, in the eyes of the caller,
 // a success that suits the packet.
 func (f *fields) code(c Reason, suits bool) {
-	if !suits && !c.Failure() {
+	if f.bad == "" && !suits && !c.Failure() {
 		f.fail(Malformed(fmt.Sprintf("reason code 0x%02X does not belong here", byte(c))))
 	}
 }

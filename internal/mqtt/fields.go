@@ -2,7 +2,6 @@ package mqtt
 
 import (
 	"encoding/binary"
-	"fmt"
 	"unicode/utf8"
 )
 
@@ -69,7 +68,7 @@ func (f *fields) err(t Type) error {
 	if f.bad == "" {
 		return nil
 	}
-	return fmt.Errorf("read %s: %w", t, f.bad)
+	return f.bad.in(t)
 }
 
 func (f *fields) take(n int) []byte {
@@ -105,7 +104,17 @@ func (f *fields) four() uint32 {
 	return 0
 }
 
+// length reads a variable byte integer. Almost all have one byte.
 func (f *fields) length() int {
+	if len(f.rest) > 0 && f.rest[0] < 0x80 {
+		v := int(f.rest[0])
+		f.rest = f.rest[1:]
+		return v
+	}
+	return f.longLength()
+}
+
+func (f *fields) longLength() int {
 	v, n, bad := readLength(f.rest)
 	switch {
 	case bad != "":
@@ -121,7 +130,20 @@ func (f *fields) length() int {
 	return 0
 }
 
-func (f *fields) binary() []byte { return f.take(int(f.two())) }
+func (f *fields) binary() []byte {
+	if len(f.rest) < 2 {
+		f.fail(errShort)
+		return nil
+	}
+	end := 2 + int(binary.BigEndian.Uint16(f.rest))
+	if end > len(f.rest) {
+		f.fail(errShort)
+		return nil
+	}
+	b := f.rest[2:end:end]
+	f.rest = f.rest[end:]
+	return b
+}
 
 func (f *fields) text() []byte {
 	b := f.binary()

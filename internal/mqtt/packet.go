@@ -65,6 +65,9 @@ type Malformed string
 // Error gives the reason.
 func (m Malformed) Error() string { return "malformed packet: " + string(m) }
 
+// in says in which packet.
+func (m Malformed) in(t Type) error { return fmt.Errorf("read %s: %w", t, m) }
+
 const (
 	errLength  Malformed = "a length of more than four bytes"
 	errPadded  Malformed = "a length with needless bytes"

@@ -32,12 +32,13 @@ func NextRequest(b []byte) (r Request, n int, err error) {
 func (r Request) Type() Type { return Type(r.head >> 4) }
 
 // fields starts reading a packet that should be of type t.
-func (r Request) fields(t Type) fields {
-	if r.Type() != t {
-		return fields{bad: errOther}
-	}
+func (r Request) fields(t Type) (f fields) {
 	// Quirk Q2: the packet's own length is no bound for its fields.
-	return fields{rest: r.rest}
+	f.rest = r.rest
+	if r.Type() != t {
+		f.fail(errOther)
+	}
+	return f
 }
 
 // foreign is how many of the frame's last bytes are not the packet's.
@@ -217,21 +218,24 @@ type Publish struct {
 
 // Publish reads a PUBLISH. The error is a [Malformed] one; an unknown property
 // is among the reasons. Of repeated properties the last counts.
-func (r Request) Publish() (Publish, error) {
+func (r Request) Publish() (p Publish, err error) {
 	f := r.fields(TypePublish)
-	p := Publish{QoS: r.head >> 1 & 3, Retain: r.head&flagRetain != 0}
+	p.QoS, p.Retain = r.head>>1&3, r.head&flagRetain != 0
 	p.Topic = f.text()
 	// Quirk Q24: with QoS above 0 the first byte of the packet identifier is what
 	// is read as the properties' length here.
-	p.Expiry, p.Expires = f.expiry()
+	if n := f.length(); n > 0 {
+		p.Expiry, p.Expires = f.expiry(n)
+	}
 	p.Payload = f.rest
 	p.Foreign = min(len(p.Payload), r.foreign())
 	return p, f.err(TypePublish)
 }
 
-// expiry reads a PUBLISH's property block for the message expiry interval.
-func (f *fields) expiry() (seconds uint32, ok bool) {
-	in := fields{rest: f.take(f.length())}
+// expiry reads a PUBLISH's property block of n bytes for the message expiry
+// interval.
+func (f *fields) expiry(n int) (seconds uint32, ok bool) {
+	in := fields{rest: f.take(n)}
 	for len(in.rest) > 0 {
 		if id, _, v := in.property(TypePublish); id == MessageExpiry {
 			seconds, ok = v.number, true

@@ -204,8 +204,14 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		level = slog.LevelWarn
 	}
 	if ctx := context.Background(); e.log.Enabled(ctx, level) {
-		e.log.LogAttrs(ctx, level, s.kind()+" ended", slog.String("cause", causeNames[cause]),
-			slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
-			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)))
+		attrs := []slog.Attr{
+			slog.String("cause", causeNames[cause]), slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
+			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)),
+		}
+		if s.socket != nil {
+			e.log.LogAttrs(ctx, level, "socket ended", attrs...)
+		} else {
+			e.log.LogAttrs(ctx, level, "stream ended", attrs...)
+		}
 	}
 }

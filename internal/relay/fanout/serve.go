@@ -77,7 +77,7 @@ var errResponseHold = errors.New("response holds are not available")
 func ask(ctx context.Context, h Handler, r *Request) (resp *Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if p == http.ErrAbortHandler {
+			if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
 				panic(p)
 			}
 			err = fmt.Errorf("handler panicked: %v", p)

@@ -20,14 +20,6 @@ type session struct {
 	socket *socket // nil for streams
 }
 
-// kind is what log lines call the connection.
-func (s *session) kind() string {
-	if s.socket != nil {
-		return "socket"
-	}
-	return "stream"
-}
-
 // maxChannels is how many subscriptions one connection may have; more are
 // ignored, as Fanout does (grip.md, 4).
 const maxChannels = 20

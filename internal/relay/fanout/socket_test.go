@@ -114,9 +114,18 @@ func (c *wsClient) write(f ws.Frame) {
 	}
 }
 
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
+}
+
 func (c *wsClient) want(op ws.OpCode, text string) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	f, err := readFrame(c.r)
 	if err != nil || f.Header.OpCode != op || string(f.Payload) != text || !f.Header.Fin || f.Header.Masked {
 		c.t.Fatalf("got %+v %q, %v; want %v %q", f.Header, f.Payload, err, op, text)
 	}
@@ -239,7 +248,7 @@ func TestSocketFaults(t *testing.T) {
 			c := openSocket(t, srv)
 			_ = ws.WriteHeader(c.c, f.frame.Header)
 			_, _ = c.c.Write(f.frame.Payload)
-			got, err := ws.ReadFrame(c.r)
+			got, err := readFrame(c.r)
 			if err != nil || got.Header.OpCode != ws.OpClose || binary.BigEndian.Uint16(got.Payload) != f.code {
 				t.Errorf("%s: got %+v %q, %v", name, got.Header, got.Payload, err)
 			}

@@ -1,6 +1,9 @@
 package hub
 
-import "runtime"
+import (
+	"errors"
+	"runtime"
+)
 
 // A round is bounded so that one write stays near what a socket buffer takes,
 // and so that the mask of channels fits a word.
@@ -188,14 +191,14 @@ func (s *shard[T]) joined(mask uint64, f Format) *join {
 			j.count++
 			r.join(&j, start, p)
 		}
-		if end == ErrAttend {
-			j.attend = true
+		if end == nil {
 			continue
 		}
-		if end != nil {
+		if !errors.Is(end, ErrAttend) {
 			j.end = end
 			break
 		}
+		j.attend = true
 	}
 	j.bytes = j.bytes[:len(j.bytes):len(j.bytes)]
 	r.joins = append(r.joins, j)
