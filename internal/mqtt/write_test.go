@@ -103,7 +103,8 @@ func TestWritingAllocatesNothing(t *testing.T) {
 			t.Errorf("%s: %v allocations", c.name, n)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { AppendPublish(nil, Message{Topic: "test", Payload: dst[:1000]}) }); n > 1 {
+	if n := testing.AllocsPerRun(100, func() { AppendPublish(nil, Message{Topic: "test", Payload: dst[:1000]}) }); n > 2 {
+		// One, and another in a build for the race detector, which makes what Grow appends.
 		t.Errorf("a PUBLISH without a buffer: %v allocations", n)
 	}
 }

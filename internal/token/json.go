@@ -225,7 +225,7 @@ func (p *parser) digits() bool {
 
 // fitsFloat spares the usual short integers the conversion.
 func fitsFloat(number []byte) bool {
-	if len(number) < 20 && bytes.IndexAny(number, "eE") < 0 {
+	if len(number) < 20 && !bytes.ContainsAny(number, "eE") {
 		return true
 	}
 	_, err := strconv.ParseFloat(string(number), 64)
