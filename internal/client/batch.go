@@ -25,7 +25,8 @@ type BatchOptions struct {
 	// next; zero starts as soon as a request may.
 	Every time.Duration
 	// Parallel bounds the requests in flight; zero means 1. More than 1 gives
-	// up the order of the messages, unless Dial is set.
+	// up the order of the messages, unless Dial is set. Over MQTT one connection
+	// carries them in order, whatever is in flight; zero then means 512.
 	Parallel int
 	// Dial, if not nil, makes the one connection that carries the batch in
 	// order, with up to Parallel messages awaiting their answers. It is for a
@@ -59,10 +60,8 @@ func (c *Client) PublishAll(ctx context.Context, topic pubsub.Topic, next Next, 
 	feeding, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	b := &batch{client: c, topic: topic, options: o, done: done, stop: stop, work: make(chan job)}
-	if o.Dial != nil {
-		if err := b.pipe(ctx); err != nil {
-			return err
-		}
+	if err := b.connect(ctx); err != nil {
+		return err
 	}
 	err := b.feed(ctx, feeding, next)
 	close(b.work) // feed, the only sender, has returned
@@ -73,18 +72,35 @@ func (c *Client) PublishAll(ctx context.Context, topic pubsub.Topic, next Next, 
 	return err
 }
 
-// pipe starts the one worker of a pipelined batch. Its queue lets the writer
-// see that more is coming and join requests into one write.
-func (b *batch) pipe(ctx context.Context) error {
-	b.options.Parallel = max(b.options.Parallel, 1)
-	p, err := b.dialPipeline(ctx)
-	if err != nil {
-		return err
+// connect makes the connection of a batch that has one of its own.
+func (b *batch) connect(ctx context.Context) error {
+	switch {
+	case b.options.Message.MQTT:
+		if b.options.Parallel <= 0 {
+			b.options.Parallel = packetsAhead
+		}
+		p, err := b.dialPackets(ctx)
+		if err != nil {
+			return err
+		}
+		b.carry(func() { p.run(b.work) })
+	case b.options.Dial != nil:
+		b.options.Parallel = max(b.options.Parallel, 1)
+		p, err := b.dialPipeline(ctx)
+		if err != nil {
+			return err
+		}
+		b.carry(func() { p.run(ctx, b.work) })
 	}
-	b.work = make(chan job, b.options.Parallel)
-	b.running = b.options.Parallel              // so that no other worker starts
-	b.workers.Go(func() { p.run(ctx, b.work) }) // ends when PublishAll closes work; it waits
 	return nil
+}
+
+// carry starts the one worker of a connection. Its queue lets the writer see
+// that more is coming and join messages into one write.
+func (b *batch) carry(run func()) {
+	b.work = make(chan job, b.options.Parallel)
+	b.running = b.options.Parallel // so that no other worker starts
+	b.workers.Go(run)              // ends when PublishAll closes work; it waits
 }
 
 // batch is one run of PublishAll.

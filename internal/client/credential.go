@@ -18,7 +18,7 @@ func Remember(sign Token, keep time.Duration) Token {
 	return func(ctx context.Context) (string, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if last != "" && time.Since(signed) < keep {
+		if time.Since(signed) < keep {
 			return last, nil
 		}
 		tok, err := sign(ctx)

@@ -12,6 +12,8 @@ import (
 	"os"
 	"strings"
 	"syscall"
+
+	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 )
 
 // Category says what kind of thing went wrong; callers map it to exit codes.
@@ -47,8 +49,11 @@ type Error struct {
 	Reason   string
 	// Status is the HTTP status of the answer; 0 means there was none.
 	Status int
-	// Condition is that of a stream-error, else empty.
+	// Condition is that of a stream-error, or the packet and reason code with
+	// which MQTT refuses, such as "SUBACK 0x87"; else empty.
 	Condition string
+	// Topic is the one refused, if that is known.
+	Topic pubsub.Topic
 	// Text is what the service said, at most some 200 bytes, neither escaped
 	// nor trusted.
 	Text string
@@ -205,6 +210,7 @@ func broken(ctx context.Context, op string, err error) error {
 func networkReason(err error) string {
 	var dns *net.DNSError
 	var timeout net.Error
+	var hung hungUp
 	switch {
 	case errors.Is(err, errTimeout):
 		return "request"
@@ -216,7 +222,7 @@ func networkReason(err error) string {
 		return "tls"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.As(err, &hung), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		return "closed"
 	case errors.As(err, &timeout) && timeout.Timeout(), errors.Is(err, os.ErrDeadlineExceeded):
 		return "request"

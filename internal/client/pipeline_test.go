@@ -154,9 +154,38 @@ func TestPipelineEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(time.Second, func() { cancel(errors.New("interrupted")) })
+		began := time.Now()
 		outcomes, err := pipelined(t, ctx, 100, func(conn net.Conn) { io.Copy(io.Discard, conn) })
+		if took := time.Since(began); took != time.Second {
+			t.Errorf("ended after %v, want at once", took)
+		}
 		if err == nil || err.Error() != "interrupted" || len(outcomes) == 0 || outcomes[0] != "1 interrupted" {
 			t.Errorf("err %v, outcomes %q", err, outcomes)
+		}
+	})
+}
+
+func TestPipelineWhoseWriterIsStuckEndsWithTheReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		near, far := net.Pipe()
+		defer far.Close()
+		wrote := make(chan struct{})
+		go func() { // ends with its write: nobody reads the requests
+			defer close(wrote)
+			io.WriteString(far, "nonsense\r\n\r\n")
+		}()
+		c := &Client{URL: "http://service.test"}
+		o := BatchOptions{Parallel: 4, Dial: func(context.Context, string, string) (net.Conn, error) { return near, nil }}
+		failed := 0
+		err := c.PublishAll(t.Context(), "t", upTo(9), o, func(s Sent) error {
+			if s.Err != nil {
+				failed++
+			}
+			return nil
+		})
+		<-wrote
+		if err != nil || failed != 9 {
+			t.Errorf("err %v with %d failures, want all 9", err, failed)
 		}
 	})
 }

@@ -27,19 +27,43 @@ type PublishOptions struct {
 	// Clear stores the retained message as already expired: nobody receives
 	// it, and the one before it is gone. TTL is then ignored.
 	Clear bool
+	// MQTT sends the message in a PUBLISH instead of over HTTP: any topic can be
+	// named, and the service does not say whether it took the message.
+	MQTT bool
+}
+
+// kept is for how many seconds a message is kept, and whether it is so at all
+// for a limited time.
+func (o PublishOptions) kept() (seconds uint32, limited bool, err error) {
+	switch n := int64(o.TTL / time.Second); {
+	case !o.Retain, o.TTL == 0 && !o.Clear:
+		return 0, false, nil
+	case o.Clear:
+		return 0, true, nil
+	case n < 1 || n > math.MaxUint32 || o.TTL%time.Second != 0:
+		err := fmt.Errorf("a retained message is kept for whole seconds between 1 and %d", uint32(math.MaxUint32))
+		return 0, false, &Error{Op: opPublish, Category: CategoryUsage, Reason: "ttl", Err: err}
+	default:
+		return uint32(n), true, nil
+	}
 }
 
 // Published is the service's acceptance of one message.
 type Published struct {
-	// Took is the time from the request to the end of the answer.
+	// Took is the time from the request to the end of the answer; over MQTT to
+	// the answer of a ping behind the message, which proves that it was read.
 	Took time.Duration
 }
 
 // Publish sends body, at most pubsub.MaxPayload bytes, to topic and waits for
 // the answer. A topic that cannot be written into a query as it is gives a
 // usage error: the app reads the topic raw, so an encoded one would be another
-// topic.
+// topic. Over MQTT it fails for what the app would drop without a word, as far
+// as that can be told from here.
 func (c *Client) Publish(ctx context.Context, topic pubsub.Topic, body []byte, o PublishOptions) (Published, error) {
+	if o.MQTT {
+		return c.publishPacket(ctx, topic, body, o)
+	}
 	query, err := publishQuery(topic, o)
 	if err != nil {
 		return Published{}, err
@@ -98,18 +122,11 @@ func publishQuery(topic pubsub.Topic, o PublishOptions) (string, error) {
 		return b.String(), nil
 	}
 	b.WriteString("&retain=true")
-	seconds := int64(o.TTL / time.Second)
-	switch {
-	case o.Clear:
-		b.WriteString("&ttl=0")
-	case o.TTL == 0:
-	case seconds < 1 || seconds > math.MaxUint32 || o.TTL%time.Second != 0:
-		err := fmt.Errorf("a retained message is kept for whole seconds between 1 and %d", uint32(math.MaxUint32))
-		return "", &Error{Op: opPublish, Category: CategoryUsage, Reason: "ttl", Err: err}
-	default:
-		b.WriteString("&ttl=" + strconv.FormatInt(seconds, 10))
+	seconds, limited, err := o.kept()
+	if limited {
+		b.WriteString("&ttl=" + strconv.FormatUint(uint64(seconds), 10))
 	}
-	return b.String(), nil
+	return b.String(), err
 }
 
 func tooLarge(size int) error {

@@ -53,6 +53,9 @@ func (c *Client) Subscribe(ctx context.Context, topics []pubsub.Topic, o Subscri
 	if o.Transport == nil {
 		o.Transport = c.SSE()
 	}
+	if _, ok := o.Transport.(packetStreams); ok {
+		o.Durable = true // stored messages come whether asked for or not, so gaps are those of a durable stream
+	}
 	if o.Silence <= 0 {
 		o.Silence = defaultSilence
 	}
@@ -195,7 +198,8 @@ func (s *subscription) again(err error) bool {
 	if !s.open {
 		// A service that answers with a fault may recover in a moment; one that
 		// does not answer is more likely the wrong address.
-		return e.Status != 0 && s.failures < openAttempts
+		answered := e.Status != 0 || e.Condition != ""
+		return answered && s.failures < openAttempts
 	}
 	return s.failures <= s.options.Backoff.attempts()
 }

@@ -11,7 +11,7 @@ import (
 // Transport opens the connections of a subscription, one at a time. It knows
 // nothing of reconnecting: Subscribe asks again when a Stream ends.
 type Transport interface {
-	// Name is the transport's word in records: "sse".
+	// Name is the transport's word in records: "sse" or "mqtt".
 	Name() string
 	// Open returns once the service has confirmed the subscription, or fails
 	// with an *Error. ctx ends the stream as well as the opening.
@@ -20,7 +20,7 @@ type Transport interface {
 
 // Request is what one connection of a subscription asks for.
 type Request struct {
-	// Topics are distinct and not empty.
+	// Topics are distinct, sorted, and at least one.
 	Topics []pubsub.Topic
 	// Durable asks for stored messages too.
 	Durable bool
@@ -48,11 +48,12 @@ type Message struct {
 	Topic pubsub.Topic
 	// ID is the event id as sent; only stored messages have one.
 	ID string
-	// Name is the event's name on the wire, "message" or "message-base64".
+	// Name is the event's name on the wire, "message" or "message-base64"; over
+	// MQTT it is always "message".
 	Name string
 	// Data is the payload, decoded. It is valid until the next message.
 	Data []byte
 	// Retained reports that the message came from storage, as far as the
-	// transport tells: an event stream tells it by the id.
+	// transport tells: an event stream tells it by the id, MQTT by a flag.
 	Retained bool
 }

@@ -3,8 +3,10 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -25,7 +27,7 @@ type guard struct {
 	refused atomic.Uint64
 
 	mu     sync.Mutex // guards the following
-	spare  net.Conn   // an open descriptor to give up when there are no others
+	spare  io.Closer  // an open descriptor to give up when there are no others
 	closed bool
 }
 
@@ -39,6 +41,9 @@ func newGuard(l net.Listener, o Options, held func() int, within func(*guard, ne
 	g := &guard{max: o.MaxConns, held: held, log: o.Log, tls: o.TLSCert != ""}
 	g.Listener = within(g, l)
 	g.fronted = g.Listener != l
+	if !g.fronted {
+		g.stock()
+	}
 	return g
 }
 
@@ -122,12 +127,12 @@ func (g *guard) acceptOne() {
 // stock opens the spare descriptor again, if there is one to be had; else the
 // pause keeps Accept from spinning.
 func (g *guard) stock() {
-	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	f, err := os.Open(os.DevNull)
 	if err != nil {
 		time.Sleep(10 * time.Millisecond)
 		return
 	}
-	g.spare = c
+	g.spare = f
 }
 
 // Close stops listening. Further calls do nothing.

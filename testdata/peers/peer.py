@@ -57,6 +57,12 @@ def check(ok, what):
     print("ok   " + what, flush=True)
 
 
+def mint(*flags):
+    """A token signed with the relay's default key."""
+    return subprocess.run([binary(), "token", "mint", "-q", *flags], stdout=subprocess.PIPE, env=environment(),
+                          timeout=PATIENCE, check=True, text=True).stdout.strip()
+
+
 def stop(process):
     """Ends a child and everything it started."""
     for sig in (signal.SIGTERM, signal.SIGKILL):

@@ -50,8 +50,8 @@ type Options struct {
 	Log *slog.Logger
 }
 
-// App answers requests as the Pub/Sub app does. It is a fanout.Handler; all its
-// methods may be called from any goroutine.
+// App answers requests and WebSocket events as the Pub/Sub app does. It is a
+// fanout.SocketHandler; all its methods may be called from any goroutine.
 type App struct {
 	// Static after New.
 	publisher     Publisher
@@ -63,13 +63,13 @@ type App struct {
 	log           *slog.Logger
 	plain, events http.Header
 	json, bare    http.Header
-	alive         []byte // the keep-alive of every stream
+	speaksMQTT    http.Header   // of a handshake that offers mqtt as it should
+	accepted      *fanout.Reply // to events that need no answer; nobody changes it
+	alive         []byte        // the keep-alive of every stream
 
 	switches atomic.Pointer[switches]
 	bodies   sync.Pool // of *[]byte with room for one byte more than a legal payload
 }
-
-var _ fanout.Handler = (*App)(nil)
 
 // New makes an App. Bad values in o.Config are not an error here: as in
 // production, they make every request fail.
@@ -85,8 +85,11 @@ func New(o Options) *App {
 		events:       header("text/event-stream"),
 		json:         header("application/json"),
 		bare:         header(""),
+		speaksMQTT:   header(""),
+		accepted:     &fanout.Reply{Interval: pollEvery},
 		alive:        []byte(sse.KeepAliveEvent),
 	}
+	a.speaksMQTT["Sec-Websocket-Protocol"] = []string{"mqtt"}
 	a.messages = missing{}
 	if o.MessagesStore {
 		a.messages = o.Store

@@ -113,7 +113,7 @@ func (a *App) verify(ctx context.Context, r *fanout.Request, tok string, now tim
 	if err != nil {
 		return pubsub.Grant{}, refusedToken(err)
 	}
-	a.warnClaims(ctx, r, &claims, now)
+	a.warnClaims(ctx, peerOf(r), &claims, now)
 	return claims.Grant(), nil
 }
 

@@ -15,9 +15,17 @@ import (
 // Lines are built only if somebody wants them: a publish costs less than the
 // line about it. No line holds a credential or a payload.
 
-// line writes one line about a request.
-func (a *App) line(ctx context.Context, level slog.Level, r *fanout.Request, msg string, more ...slog.Attr) {
-	attrs := append(make([]slog.Attr, 0, 8), slog.Uint64("conn", r.Conn), slog.String("remote", r.Remote))
+// peer is whom a line is about.
+type peer struct {
+	conn   uint64
+	remote string
+}
+
+func peerOf(r *fanout.Request) peer { return peer{r.Conn, r.Remote} }
+
+// line writes one line about a connection.
+func (a *App) line(ctx context.Context, level slog.Level, who peer, msg string, more ...slog.Attr) {
+	attrs := append(make([]slog.Attr, 0, 8), slog.Uint64("conn", who.conn), slog.String("remote", who.remote))
 	a.log.LogAttrs(ctx, level, msg, append(attrs, more...)...)
 }
 
@@ -66,12 +74,12 @@ func (a *App) logRefused(ctx context.Context, r *fanout.Request, topics []pubsub
 	if no.err != nil {
 		attrs = append(attrs, slog.Any("err", no.err))
 	}
-	a.line(ctx, slog.LevelWarn, r, "refused", attrs...)
+	a.line(ctx, slog.LevelWarn, peerOf(r), "refused", attrs...)
 }
 
 func (a *App) logKey(ctx context.Context, r *fanout.Request) {
 	if a.log.Enabled(ctx, slog.LevelInfo) {
-		a.line(ctx, slog.LevelInfo, r, "signing key created")
+		a.line(ctx, slog.LevelInfo, peerOf(r), "signing key created")
 	}
 }
 
@@ -79,7 +87,7 @@ func (a *App) logKey(ctx context.Context, r *fanout.Request) {
 // what they seem to.
 func (a *App) logSubscribed(ctx context.Context, r *fanout.Request, s *stream) {
 	if a.log.Enabled(ctx, slog.LevelInfo) {
-		a.line(ctx, slog.LevelInfo, r, "subscribed", slog.String("topic", joined(s.topics)), slog.Int("count", len(s.topics)))
+		a.line(ctx, slog.LevelInfo, peerOf(r), "subscribed", slog.String("topic", joined(s.topics)), slog.Int("count", len(s.topics)))
 	}
 	if !a.warns(ctx) {
 		return
@@ -87,7 +95,7 @@ func (a *App) logSubscribed(ctx context.Context, r *fanout.Request, s *stream) {
 	for _, t := range s.topics {
 		for _, h := range t.Hazards() {
 			if s.durable || !durableOnly(h) {
-				a.line(ctx, slog.LevelWarn, r, "topic name misleads", slog.String("topic", clipped(t)), slog.String("cause", h.String()))
+				a.line(ctx, slog.LevelWarn, peerOf(r), "topic name misleads", slog.String("topic", clipped(t)), slog.String("cause", h.String()))
 			}
 		}
 	}
@@ -100,49 +108,61 @@ func durableOnly(h pubsub.Hazard) bool {
 
 // logPublished tells how many heard of a message: receivers of the channel it
 // went to, of all who listen to the topic's live channel.
-func (a *App) logPublished(ctx context.Context, r *fanout.Request, n *notice, data []byte, receivers int) {
-	info, warn := a.log.Enabled(ctx, slog.LevelInfo), a.warns(ctx)
-	if !info && !warn {
+func (a *App) logPublished(ctx context.Context, who peer, msg string, n *notice, data []byte, receivers int) {
+	if !a.log.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
 	of := a.publisher.Subscribers(n.topic.Live())
-	topic := slog.String("topic", clipped(n.topic))
-	if info {
-		attrs := []slog.Attr{topic, slog.Int("bytes", len(data)), slog.Int("delivered", receivers), slog.Int("of", of)}
-		if n.kept {
-			attrs = append(attrs, slog.String("version", n.version.String()))
-		}
-		a.line(ctx, slog.LevelInfo, r, "published", attrs...)
+	attrs := []slog.Attr{
+		slog.String("topic", clipped(n.topic)), slog.Int("bytes", len(data)),
+		slog.Int("delivered", receivers), slog.Int("of", of),
 	}
-	if !warn {
+	if n.kept {
+		attrs = append(attrs, slog.String("version", n.version.String()))
+	}
+	a.line(ctx, slog.LevelInfo, who, msg, attrs...)
+}
+
+// warnStored warns that a stored message is not sent to plain streams (Quirk Q1).
+func (a *App) warnStored(ctx context.Context, who peer, n *notice, receivers int) {
+	if !a.warns(ctx) {
 		return
 	}
-	if n.kept && of > receivers { // Quirk Q1
-		a.line(ctx, slog.LevelWarn, r, "stored message not sent to plain streams", topic, slog.Int("count", of-receivers))
+	if of := a.publisher.Subscribers(n.topic.Live()); of > receivers {
+		a.line(ctx, slog.LevelWarn, who, "stored message not sent to plain streams",
+			slog.String("topic", clipped(n.topic)), slog.Int("count", of-receivers))
 	}
-	if bytes.IndexByte(data, '\r') >= 0 { // Quirk Q35
-		a.line(ctx, slog.LevelWarn, r, "payload has a carriage return, which event streams read as a line end", topic)
+}
+
+// warnReturn warns of a payload that event streams read differently (Quirk Q35)
+// and reports whether it did.
+func (a *App) warnReturn(ctx context.Context, who peer, n *notice, data []byte) bool {
+	if bytes.IndexByte(data, '\r') < 0 || !a.warns(ctx) {
+		return false
 	}
+	a.line(ctx, slog.LevelWarn, who, "payload has a carriage return, which event streams read as a line end",
+		slog.String("topic", clipped(n.topic)))
+	return true
 }
 
 // warnRaw warns of a topic that its publisher may have meant to be decoded
 // (Quirk Q6).
 func (a *App) warnRaw(ctx context.Context, r *fanout.Request, t pubsub.Topic) {
 	if strings.ContainsAny(string(t), "%+") && a.warns(ctx) {
-		a.line(ctx, slog.LevelWarn, r, "topic is not percent-decoded on publish", slog.String("topic", clipped(t)))
+		a.line(ctx, slog.LevelWarn, peerOf(r), "topic is not percent-decoded on publish", slog.String("topic", clipped(t)))
 	}
 }
 
 // warnClaims warns of a token that is accepted by an oddity (Quirks Q12, Q13).
-func (a *App) warnClaims(ctx context.Context, r *fanout.Request, c *token.Claims, now time.Time) {
+func (a *App) warnClaims(ctx context.Context, who peer, c *token.Claims, now time.Time) {
 	late := !c.Expires.IsZero() && now.After(c.Expires)
 	if c.Warning == 0 && !late || !a.warns(ctx) {
 		return
 	}
 	if c.Warning != 0 {
-		a.line(ctx, slog.LevelWarn, r, "token accepted that misleads", slog.String("cause", "it "+c.Warning.String()))
+		a.line(ctx, slog.LevelWarn, who, "token accepted that misleads", slog.String("cause", "it "+c.Warning.String()))
 	}
 	if late {
-		a.line(ctx, slog.LevelWarn, r, "token accepted after its time", slog.String("cause", "it has expired, which counts 15 minutes later"))
+		a.line(ctx, slog.LevelWarn, who, "token accepted after its time", slog.String("cause", "it has expired, which counts 15 minutes later"))
 	}
 }

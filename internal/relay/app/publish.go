@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/mqtt"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/relay/fanout"
 	"github.com/pubsubctl/pubsubctl/internal/relay/store"
@@ -150,13 +151,18 @@ func (a *App) deliver(ctx context.Context, r *fanout.Request, p post, data []byt
 		}
 		n.stored(v)
 	} else {
-		n.live(data)
+		n.live(p.topic.Live(), data)
 	}
 	got, err := a.send(ctx, n)
 	if err != nil {
 		return failed("Publish process failed", "the publish call failed", err)
 	}
-	a.logPublished(ctx, r, n, data, got)
+	who := peerOf(r)
+	a.logPublished(ctx, who, "published", n, data, got)
+	if n.kept {
+		a.warnStored(ctx, who, n, got)
+	}
+	a.warnReturn(ctx, who, n, data)
 	return nil
 }
 
@@ -183,13 +189,22 @@ type notice struct {
 	items   [1]*grip.Item
 }
 
-// room is what an event needs besides a payload of one line.
-const room = len("event: " + sse.Message + "\ndata: \n\n")
+// room is what the two forms of a message need besides a topic of usual size
+// and twice a payload of one line.
+const room = len("event: "+sse.Message+"\ndata: \n\n") + 64
 
-// live makes the item that carries the content itself.
-func (n *notice) live(data []byte) {
-	n.stream.Content = sse.AppendMessage(make([]byte, 0, len(data)+room), data, nil)
-	n.item = grip.Item{Channel: n.topic.Live(), HTTPStream: &n.stream}
+// live makes the item that carries the content itself, in the form of each
+// protocol. A topic too long for an MQTT packet has no subscriber there.
+func (n *notice) live(channel string, data []byte) {
+	both := sse.AppendMessage(make([]byte, 0, 2*len(data)+len(n.topic)+room), data, nil)
+	end := len(both)
+	n.item = grip.Item{Channel: channel, HTTPStream: &n.stream}
+	both, err := mqtt.AppendPublish(both, mqtt.Message{Topic: n.topic, Payload: data})
+	n.stream.Content = both[:end:end]
+	if err == nil {
+		n.socket = grip.WSMessage{Type: grip.Binary, Content: both[end:]}
+		n.item.WSMessage = &n.socket
+	}
 }
 
 // stored makes the item that tells readers to look into the store. Plain

@@ -18,11 +18,14 @@ func TestItem02LivePublish(t *testing.T) {
 	b := newBench(t)
 	wantBody(t, b.ask(t, "POST", "/events?topic=test", "hello", "Authorization", "Bearer "+apptest.TokenRW), 200, "Published\n")
 	it := onlyItem(t, b)
-	if it.Channel != "s:test" || it.ID != "" || it.PrevID != "" || it.WSMessage != nil || it.HTTPResponse != nil {
+	if it.Channel != "s:test" || it.ID != "" || it.PrevID != "" || it.Meta != nil || it.HTTPResponse != nil {
 		t.Errorf("item is %+v", it)
 	}
 	if s := it.HTTPStream; s == nil || s.Action != grip.Send || string(s.Content) != "event: message\ndata: hello\n\n" {
 		t.Errorf("http-stream is %+v", s)
+	}
+	if w := it.WSMessage; w == nil || w.Action != grip.Send || w.Type != grip.Binary || string(w.Content) != "\x30\x0c\x00\x04test\x00hello" {
+		t.Errorf("ws-message is %+v", w)
 	}
 }
 

@@ -110,7 +110,7 @@ func (r *rig) open(in *grip.Instruct) *tape {
 	p := newTape()
 	q := &asked{hints: r.e.hints.Load(), at: time.Now()}
 	resp := &Response{Instruct: in, Body: []byte("[open]")}
-	if err := r.e.join(r.o, q, resp, p, formatRaw, resp.Body); err != nil {
+	if _, err := r.e.join(r.o, q, resp, p, formatRaw, resp.Body); err != nil {
 		r.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -250,7 +250,7 @@ func TestHintWhileTheOriginWasBeingAsked(t *testing.T) {
 		q := &asked{hints: r.e.hints.Load(), at: time.Now()}
 		r.publish(act("d:t", grip.Hint)) // nobody listens yet
 		p := newTape()
-		if err := r.e.join(r.o, q, &Response{Instruct: durable("v0")}, p, formatRaw, nil); err != nil {
+		if _, err := r.e.join(r.o, q, &Response{Instruct: durable("v0")}, p, formatRaw, nil); err != nil {
 			t.Fatal(err)
 		}
 		settle(time.Second)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,11 @@ type Engine struct {
 	seq   *sequencer
 	ctx   context.Context // ends with the engine; bounds calls that no request bounds
 	stop  context.CancelFunc
-	busy  chan struct{} // a place for each Handler of a socket that is waited for
+	// onShard is ctx for calls on a shard, which must not wait for a shard.
+	onShard context.Context
+	busy    chan struct{} // a place for each Handler of a socket that is waited for
+
+	workers sync.WaitGroup // goroutines that wait for Handlers; only shards and workers add
 
 	desks      sync.Pool // of *desk
 	keepAlives sync.Map  // keepAliveKey → *hub.KeepAlive, so that streams share one
@@ -70,22 +75,30 @@ func New(opt Options) *Engine {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	e.ctx, e.stop = ctx, stop
+	e.onShard = context.WithValue(ctx, shardKey{}, true)
 	e.busy = make(chan struct{}, maxBusy)
-	e.fetch = newFetcher(ctx)
+	e.fetch = newFetcher(ctx, &e.workers)
 	e.hub = hub.New(hub.Options[*item]{
-		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended,
+		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended, Panicked: e.panicked,
 		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
 	})
 	e.seq = newSequencer(e.hub.Subscribers, e.deliver)
 	return e
 }
 
+// shardKey marks the context of a call on a shard.
+type shardKey struct{}
+
 // Publish delivers items in order and returns how many connections they were
 // handed to in all. It waits only while more is waiting to be delivered than
-// memory should hold, at most until ctx ends.
+// memory should hold, at most until ctx ends. A Handler that publishes from
+// Request passes on the context it was given: on a shard Publish does not wait,
+// for nobody else would make room.
 func (e *Engine) Publish(ctx context.Context, items ...*grip.Item) (receivers int, err error) {
-	if err := e.hub.Ready(ctx); err != nil {
-		return 0, err
+	if ctx.Value(shardKey{}) == nil {
+		if err := e.hub.Ready(ctx); err != nil {
+			return 0, err
+		}
 	}
 	e.published.Add(uint64(len(items)))
 	for _, it := range items {
@@ -124,11 +137,23 @@ func (e *Engine) channelLimit() int { return 1 << 12 }
 func (e *Engine) Detached() int { return e.hub.Detached() }
 
 // Drain refuses new connections and ends those that are held, spread over half
-// of the time ctx has left; then follow-ups stop.
+// of the time ctx has left; then it stops follow-ups and other calls of Handlers
+// that no request waits for, and waits for them as long as ctx lasts.
 func (e *Engine) Drain(ctx context.Context) error {
-	defer e.stop()
-	defer e.seq.stop()
-	return e.hub.Drain(ctx, hub.ErrDraining)
+	err := e.hub.Drain(ctx, hub.ErrDraining)
+	e.seq.stop()
+	e.stop()
+	done := make(chan struct{})
+	go func() { // ends when the last Handler has answered
+		e.workers.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Stats are counts since the start, and of now.
@@ -185,6 +210,15 @@ func causeOf(err error) int {
 		return causeFinished
 	}
 	return causeGone
+}
+
+// panicked is the hub's Panicked: somebody has to mend this.
+func (e *Engine) panicked(m *hub.Member[*item], value any) {
+	attrs := []any{"cause", value, "stack", string(debug.Stack())}
+	if s, ok := m.Owner().(*session); ok && s != nil {
+		attrs = append(attrs, "conn", s.conn, "remote", s.remote)
+	}
+	e.log.Error("connection dropped by a mistake in this program", attrs...)
 }
 
 // ended is the hub's Ended: it counts, and names the cause in the log.

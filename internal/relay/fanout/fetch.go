@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -25,7 +26,8 @@ const (
 // last ids share one, provided it has not begun when they ask: a follow-up that
 // has may already have read what they want to see (grip.md, 2.9).
 type fetcher struct {
-	ctx context.Context // ends with the engine; bounds every follow-up
+	ctx  context.Context // ends with the engine; bounds every follow-up
+	pool *sync.WaitGroup // counts the workers
 
 	mu      sync.Mutex // guards the following
 	waiting map[fetchKey]*fetch
@@ -50,8 +52,8 @@ type fetch struct {
 	next *fetch // for the same key, begins when this one is done
 }
 
-func newFetcher(ctx context.Context) *fetcher {
-	return &fetcher{ctx: ctx, waiting: map[fetchKey]*fetch{}, running: map[fetchKey]*fetch{}}
+func newFetcher(ctx context.Context, pool *sync.WaitGroup) *fetcher {
+	return &fetcher{ctx: ctx, pool: pool, waiting: map[fetchKey]*fetch{}, running: map[fetchKey]*fetch{}}
 }
 
 // get calls done with the page of a follow-up that begins after get was called.
@@ -78,7 +80,7 @@ func (f *fetcher) enqueue(w *fetch) {
 	f.queue = append(f.queue, w)
 	if f.workers < maxFetches {
 		f.workers++
-		go f.work() // owned by the fetcher, ends when the queue is empty
+		f.pool.Go(f.work) // waited for by the engine, ends when the queue is empty
 	}
 }
 
@@ -125,7 +127,10 @@ func (f *fetcher) read(w *fetch) *page {
 	body := resp.Body
 	if resp.Stream != nil {
 		defer resp.Stream.Close()
-		rest, err := io.ReadAll(io.LimitReader(resp.Stream, maxPage))
+		rest, err := io.ReadAll(io.LimitReader(resp.Stream, maxPage+1))
+		if err == nil && len(rest) > maxPage {
+			err = errLongPage
+		}
 		if err != nil {
 			return &page{err: err}
 		}
@@ -135,6 +140,9 @@ func (f *fetcher) read(w *fetch) *page {
 	p.chunk, p.raw = encodeChunk(body)
 	return p
 }
+
+// errLongPage fails a page that would otherwise be cut off in the middle.
+var errLongPage = errors.New("page is too long")
 
 func joinLast(last []grip.Last) string {
 	var b strings.Builder

@@ -2,7 +2,6 @@ package fanout
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -17,7 +16,9 @@ import (
 // for anything. The front answers those on the shard that read them.
 type Quick interface {
 	Handler
-	// Quick reports whether Request will answer r at once. It must not block.
+	// Quick reports whether Request will answer r at once, with all of the body:
+	// a Response with a Stream becomes a failure. It must not block. It may be
+	// called for a request that is answered by Request later or not at all.
 	Quick(r *Request) bool
 }
 
@@ -45,11 +46,19 @@ type front struct {
 	opt     FrontOptions
 	inner   net.Listener
 	closed  chan struct{}
-	once    sync.Once
-	stop    func() error // ends accepting; set by start
+	wake    chan struct{} // capacity 1: there is something in handed
+	stop    func() error  // ends accepting; set by start
+	loops   sync.WaitGroup
 
-	handed chan net.Conn // never closed
-	loops  sync.WaitGroup
+	mu     sync.Mutex // leaf: guards the following
+	handed []passing
+	ended  bool
+}
+
+// passing is a connection on its way to net/http, with what has been read of it.
+type passing struct {
+	socket *hub.Descriptor
+	read   []byte
 }
 
 // Front returns the listener that an http.Server with e.Serve(h) should serve
@@ -62,7 +71,7 @@ func (e *Engine) Front(l net.Listener, h Handler, opt FrontOptions) net.Listener
 	}
 	f := &front{
 		engine: e, handler: q, opt: opt, inner: l,
-		closed: make(chan struct{}), handed: make(chan net.Conn, 16),
+		closed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if !f.start() {
 		return l
@@ -72,11 +81,41 @@ func (e *Engine) Front(l net.Listener, h Handler, opt FrontOptions) net.Listener
 
 // Accept returns the next connection that is net/http's.
 func (f *front) Accept() (net.Conn, error) {
+	for {
+		if p, ok := f.next(); ok {
+			c, err := f.open(p)
+			if err == nil {
+				return c, nil
+			}
+			f.opt.Refused(err)
+			continue
+		}
+		select {
+		case <-f.wake:
+		case <-f.closed:
+			return nil, net.ErrClosed
+		}
+	}
+}
+
+func (f *front) next() (p passing, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.handed) == 0 {
+		return p, false
+	}
+	p = f.handed[0]
+	f.handed[0] = passing{}
+	if f.handed = f.handed[1:]; len(f.handed) > 0 {
+		f.poke() // somebody else may be waiting too
+	}
+	return p, true
+}
+
+func (f *front) poke() {
 	select {
-	case c := <-f.handed:
-		return c, nil
-	case <-f.closed:
-		return nil, net.ErrClosed
+	case f.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -85,32 +124,46 @@ func (f *front) Addr() net.Addr { return f.inner.Addr() }
 
 // Close stops accepting. Connections that are being read are the hub's to end.
 func (f *front) Close() error {
-	var err error
-	f.once.Do(func() {
-		close(f.closed)
-		err = errors.Join(f.stop(), f.inner.Close())
-		f.loops.Wait()
-	})
+	f.mu.Lock()
+	left, again := f.handed, f.ended
+	f.handed, f.ended = nil, true
+	f.mu.Unlock()
+	if again {
+		return nil
+	}
+	for _, p := range left {
+		p.socket.Abort()
+	}
+	close(f.closed)
+	err := errors.Join(f.stop(), f.inner.Close())
+	f.loops.Wait()
 	return err
 }
 
-// hand gives a connection to net/http.
-func (f *front) hand(c net.Conn) {
-	select {
-	case f.handed <- c:
-	case <-f.closed:
-		_ = c.Close()
+// hand gives a connection to net/http. It does not wait: it is called by shards.
+func (f *front) hand(p passing) {
+	f.mu.Lock()
+	ended := f.ended
+	if !ended {
+		f.handed = append(f.handed, p)
 	}
+	f.mu.Unlock()
+	if ended {
+		p.socket.Abort()
+		return
+	}
+	f.poke()
 }
 
 // conn is a connection in the front: the Receiver of a member that listens to
 // no channel yet. Owned by its shard.
 type conn struct {
-	front  *front
-	remote string
-	held   []byte // of a request that is not complete
-	awaits phase1
-	until  time.Time // when the client has taken too long
+	front   *front
+	remote  string
+	held    []byte // of requests that are not answered
+	stopped bool   // the client does not take its answers: no more for now
+	awaits  phase1
+	until   time.Time // when the client has taken too long; zero while stopped
 }
 
 // phase1 is what a connection in the front waits for.
@@ -167,7 +220,16 @@ func (c *conn) Input(m *hub.Member[*item], p []byte) {
 		c.held = append(c.held, p...)
 		data = c.held
 	}
-	for len(data) > 0 {
+	c.serve(m, data)
+}
+
+// serve answers the requests in data, as long as the client takes the answers.
+func (c *conn) serve(m *hub.Member[*item], data []byte) {
+	for len(data) > 0 && m.Open() {
+		if m.Waiting() > 0 {
+			c.stop(m, data)
+			return
+		}
 		n, ok := c.request(m, data)
 		if !ok {
 			return
@@ -176,22 +238,56 @@ func (c *conn) Input(m *hub.Member[*item], p []byte) {
 			break
 		}
 		data = data[n:]
+		c.awaits = awaitNext // the next one has all the time again
 	}
-	c.keep(m, data)
+	c.keep(data)
+	if len(data) == 0 {
+		c.wait(m, awaitNext)
+	}
 }
 
-// keep holds on to the rest of an incomplete request.
-func (c *conn) keep(m *hub.Member[*item], rest []byte) {
+// keep holds on to the rest of an incomplete request, but not to the room that
+// those before it took.
+func (c *conn) keep(rest []byte) {
 	switch {
 	case len(rest) == 0:
 		c.held = nil
-		c.wait(m, awaitNext)
-	case len(c.held) > 0:
-		c.held = append(c.held[:0], rest...)
-	default:
+	case len(c.held) == 0 || cap(c.held) > 4<<10+2*len(rest):
 		c.held = bytes.Clone(rest)
+	default:
+		c.held = append(c.held[:0], rest...)
 	}
 }
+
+// stop leaves requests alone until the client has taken the answers that wait
+// for it, which the hub's write timeout bounds. What it sends waits in its socket.
+func (c *conn) stop(m *hub.Member[*item], data []byte) {
+	c.keep(data)
+	c.stopped, c.until = true, time.Time{}
+	m.Pause()
+}
+
+// Flushed implements hub.Flusher: the client has taken its answers.
+func (c *conn) Flushed(m *hub.Member[*item]) {
+	if c.stopped {
+		c.stopped = false
+		m.Resume()
+		c.serve(m, c.held)
+	}
+}
+
+// pass hands the connection to net/http, with what has been read of it.
+func (c *conn) pass(m *hub.Member[*item], data []byte) {
+	read := bytes.Clone(data)
+	d, ok := m.Detach()
+	if !ok {
+		m.Abort(errHandOver)
+		return
+	}
+	c.front.hand(passing{d, read})
+}
+
+var errHandOver = errors.New("connection cannot be handed over")
 
 // request answers the request at the start of data and returns its length, 0
 // if it is incomplete. It reports false when the connection is no longer the
@@ -247,13 +343,17 @@ func (d *desk) fill(c *conn, body []byte) {
 func (c *conn) answer(m *hub.Member[*item], d *desk) bool {
 	e := c.front.engine
 	d.asked.at = m.Now()
-	resp, err := ask(context.Background(), c.front.handler, &d.asked.Request)
+	resp, err := ask(e.onShard, c.front.handler, &d.asked.Request)
+	if err == nil {
+		err = checkQuick(resp)
+	}
 	switch {
+	case errors.Is(err, http.ErrAbortHandler):
+		m.Abort(errFinished)
+		return false
 	case err != nil:
 		e.log.Warn("request failed", "cause", err, "remote", c.remote)
-		m.Write(appendAnswer(nil, e.failure(err), e.date(m.Now())))
-		m.End(errFinished)
-		return false
+		resp = e.failure(err)
 	case resp.Instruct != nil && resp.Instruct.Hold == grip.Stream:
 		c.hold(m, d, resp)
 		return false
@@ -261,6 +361,20 @@ func (c *conn) answer(m *hub.Member[*item], d *desk) bool {
 	m.Write(appendAnswer(make([]byte, 0, 512), resp, e.date(m.Now())))
 	return true
 }
+
+// checkQuick refuses what a shard cannot do.
+func checkQuick(resp *Response) error {
+	switch {
+	case resp.Stream != nil:
+		_ = resp.Stream.Close()
+		return errNotQuick
+	case resp.Instruct != nil && resp.Instruct.Hold == grip.Response:
+		return errResponseHold
+	}
+	return nil
+}
+
+var errNotQuick = errors.New("handler streams an answer that it called quick")
 
 // hold makes the connection a held stream, where it is.
 func (c *conn) hold(m *hub.Member[*item], d *desk, resp *Response) {

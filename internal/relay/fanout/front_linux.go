@@ -1,8 +1,8 @@
 package fanout
 
 import (
-	"bytes"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -31,9 +31,27 @@ func (f *front) start() bool {
 		return false
 	}
 	f.stop = file.Close
+	_ = raw.Control(func(l uintptr) { inherit(int(l)) })
 	f.loops.Go(func() { f.accept(raw) }) // ends when the duplicate is closed
 	return true
 }
+
+// aliveAfter is after how many seconds of silence TCP looks for the peer, and
+// then again each time, as often as the kernel likes.
+const aliveAfter = 15
+
+// inherit sets what every accepted connection takes over from its listener.
+// Answers are written whole, so there is nothing for Nagle to collect; and a
+// client that has vanished without a word is noticed.
+func inherit(l int) {
+	_ = unix.SetsockoptInt(l, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	_ = unix.SetsockoptInt(l, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	_ = unix.SetsockoptInt(l, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, aliveAfter)
+	_ = unix.SetsockoptInt(l, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, aliveAfter)
+}
+
+// breath is the pause after a failure to accept that may pass.
+const breath = 10 * time.Millisecond
 
 // accept takes connections until the listener is closed.
 func (f *front) accept(raw syscall.RawConn) {
@@ -46,9 +64,12 @@ func (f *front) accept(raw syscall.RawConn) {
 			f.admit(fd, addr)
 		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
 			spare = f.shed(raw, spare)
+		case errors.Is(err, os.ErrClosed):
+			return
 		case errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EINTR):
 		default:
-			return // closed; net/http learns of it through Accept
+			f.opt.Refused(fmt.Errorf("accept: %w", err))
+			time.Sleep(breath) // no memory, or a network that is down (accept(2))
 		}
 	}
 }
@@ -84,7 +105,7 @@ func (f *front) shed(raw syscall.RawConn, spare int) int {
 		}
 	})
 	if spare = newSpare(); spare < 0 {
-		time.Sleep(10 * time.Millisecond) // somebody else took it; do not spin
+		time.Sleep(breath) // somebody else took it; do not spin
 	}
 	return spare
 }
@@ -102,8 +123,6 @@ func (f *front) admit(fd int, addr unix.Sockaddr) {
 		f.refuse(d, errFull)
 		return
 	}
-	// Answers are written whole, so there is nothing for Nagle to collect.
-	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	c := &conn{front: f, remote: remoteText(addr)}
 	if _, err := f.engine.hub.Join(hub.Joining[*item]{Sink: d, Receiver: c, Owner: (*session)(nil)}); err != nil {
 		d.Abort()
@@ -120,25 +139,16 @@ func remoteText(addr unix.Sockaddr) string {
 	return ""
 }
 
-// pass hands the connection to net/http, with what has been read of it.
-func (c *conn) pass(m *hub.Member[*item], data []byte) {
-	read := bytes.Clone(data)
-	d, ok := m.Detach()
-	if !ok {
-		m.Abort(errTimeout)
-		return
+// open makes the connection one of the net package's.
+func (f *front) open(p passing) (net.Conn, error) {
+	file := os.NewFile(uintptr(p.socket.FD()), "connection")
+	defer file.Close() // FileConn makes a duplicate
+	c, err := net.FileConn(file)
+	if err != nil {
+		_, _, _ = p.socket.Write(f.opt.Refusal)
+		return nil, fmt.Errorf("hand over connection: %w", err)
 	}
-	f := c.front
-	f.loops.Go(func() { // ends when net/http has the connection
-		file := os.NewFile(uintptr(d.FD()), "connection")
-		nc, err := net.FileConn(file)
-		_ = file.Close()
-		if err != nil {
-			f.opt.Refused(err)
-			return
-		}
-		f.hand(&passed{TCPConn: nc.(*net.TCPConn), read: read})
-	})
+	return &passed{TCPConn: c.(*net.TCPConn), read: p.read}, nil
 }
 
 // passed is a connection of which something has been read before.

@@ -2,9 +2,10 @@
 
 package fanout
 
-import "github.com/pubsubctl/pubsubctl/internal/relay/hub"
+import "net"
 
 // start reports false: only Linux has descriptors a shard can read.
 func (f *front) start() bool { return false }
 
-func (c *conn) pass(m *hub.Member[*item], _ []byte) { m.Abort(errTimeout) }
+// open fails: nothing is read, so nothing is handed over.
+func (f *front) open(passing) (net.Conn, error) { return nil, errHandOver }

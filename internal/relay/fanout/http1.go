@@ -219,28 +219,55 @@ func isValue(s string) bool {
 	return true
 }
 
-// appendAnswer writes a whole response that is not held.
+// appendAnswer writes a whole response that is not held. A status that has no
+// body gets none: the client would take it for the next response.
 func appendAnswer(dst []byte, resp *Response, date string) []byte {
 	dst = append(dst, "HTTP/1.1 "...)
 	dst = strconv.AppendInt(dst, int64(resp.status()), 10)
 	dst = append(append(dst, ' '), http.StatusText(resp.status())...)
 	dst = append(dst, "\r\n"...)
 	dst = appendFields(dst, resp.Header)
-	dst = append(append(dst, "Date: "...), date...)
-	dst = append(dst, "\r\nContent-Length: "...)
+	if resp.Header["Date"] == nil {
+		dst = append(append(append(dst, "Date: "...), date...), "\r\n"...)
+	}
+	if !resp.hasBody() {
+		return append(dst, "\r\n"...)
+	}
+	dst = append(dst, "Content-Length: "...)
 	dst = strconv.AppendInt(dst, int64(len(resp.Body)), 10)
 	dst = append(dst, "\r\n\r\n"...)
 	return append(dst, resp.Body...)
 }
 
+// hasBody reports whether a response with its status may have a body (RFC 9112,
+// 6.3).
+func (r *Response) hasBody() bool {
+	s := r.status()
+	return s >= http.StatusOK && s != http.StatusNoContent && s != http.StatusNotModified
+}
+
 // appendFields writes header fields, without those that frame the body.
 func appendFields(dst []byte, header http.Header) []byte {
 	for name, values := range header {
-		if name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection" {
+		if name == "Content-Length" || name == "Transfer-Encoding" || name == "Connection" || !isToken(name) {
 			continue
 		}
 		for _, v := range values {
-			dst = append(append(append(append(dst, name...), ": "...), v...), "\r\n"...)
+			dst = append(append(dst, name...), ": "...)
+			dst = append(appendLine(dst, v), "\r\n"...)
+		}
+	}
+	return dst
+}
+
+// appendLine writes text that must stay on its line: a line end in a field
+// value would let whoever chose it write the rest of the response.
+func appendLine(dst []byte, text string) []byte {
+	start := len(dst)
+	dst = append(dst, text...)
+	for i, c := range dst[start:] {
+		if c == '\r' || c == '\n' {
+			dst[start+i] = ' '
 		}
 	}
 	return dst

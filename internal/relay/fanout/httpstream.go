@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
@@ -43,8 +44,8 @@ type stream struct {
 	*session
 	engine  *Engine
 	handler Handler
-	hints   uint64 // the engine's count when the origin was asked
 
+	hints    uint64 // the engine's count when the origin was last asked
 	channels []subscription
 	meta     map[string]string
 	next     grip.Link
@@ -107,12 +108,25 @@ func (s *stream) Admit(m *hub.Member[*item]) {
 	}
 	s.linkAt = now.Add(s.linkTimeout())
 	switch {
-	case s.engine.hints.Load() != s.hints || s.engine.seq.stale(s.channels):
+	case s.missed():
 		s.want(m, now)
 	case m.First() && !s.engine.opt.NoFirstUpdate:
 		s.linkAt, s.fresh = now.Add(firstUpdate), true
 	}
 	m.Wake(s.wakeAt())
+}
+
+// missed reports whether something may have been published on a new channel of
+// the stream after the origin was asked and before the stream listened.
+func (s *stream) missed() bool {
+	return s.engine.hints.Load() != s.hints || s.engine.seq.stale(s.channels)
+}
+
+// hasMore reports whether the stream listens to a channel that is not in before.
+func (s *stream) hasMore(before []subscription) bool {
+	return slices.ContainsFunc(s.channels, func(c subscription) bool {
+		return !slices.ContainsFunc(before, func(b subscription) bool { return b.Name == c.Name })
+	})
 }
 
 func (s *stream) anyPrevID() bool {
@@ -274,7 +288,7 @@ func (s *stream) wait(m *hub.Member[*item], channel string, it *item) {
 
 // ask sends the follow-up; its page comes back through page.
 func (s *stream) ask(m *hub.Member[*item]) {
-	s.phase, s.fresh = fetching, false
+	s.phase, s.fresh, s.hints = fetching, false, s.engine.hints.Load()
 	m.Wake(time.Time{})
 	last := make([]grip.Last, 0, len(s.channels))
 	for _, c := range s.channels {
@@ -296,10 +310,14 @@ func (s *stream) page(m *hub.Member[*item], p *page) {
 	s.retries = 0
 	in := p.instruct
 	if in != nil && in.Hold == grip.Stream {
+		before := s.channels
 		s.follow(in)
 		m.SetChannels(names(in.Channels[:min(len(in.Channels), maxChannels)]))
 		m.Write(p.bytes(s.format))
 		s.resume(m, in)
+		if s.hasMore(before) && s.missed() {
+			s.want(m, m.Now())
+		}
 		return
 	}
 	m.Write(p.bytes(s.format))

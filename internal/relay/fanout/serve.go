@@ -46,6 +46,9 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = http.NewResponseController(w).SetReadDeadline(q.at.Add(bound))
 	}
 	resp, err := ask(r.Context(), s.handler, &q.Request)
+	if errors.Is(err, http.ErrAbortHandler) {
+		panic(http.ErrAbortHandler)
+	}
 	if err != nil {
 		s.engine.refuse(w, r, err)
 		return
@@ -55,7 +58,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch hold := resp.Instruct; {
 	case hold == nil || hold.Hold == grip.None || r.Method == http.MethodHead:
-		writePlain(w, resp)
+		s.engine.writePlain(w, resp)
 	case hold.Hold == grip.Stream:
 		s.hold(w, r, q, resp)
 	default:
@@ -73,17 +76,28 @@ var (
 var errResponseHold = errors.New("response holds are not available")
 
 // ask calls the Handler and turns its panic into an error: one request that
-// trips over a mistake must not take the others along.
+// trips over a mistake must not take the others along. It is called on shards
+// and workers too, where http.ErrAbortHandler must not get any further either.
 func ask(ctx context.Context, h Handler, r *Request) (resp *Response, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			if e, ok := p.(error); ok && errors.Is(e, http.ErrAbortHandler) {
-				panic(p)
-			}
-			err = fmt.Errorf("handler panicked: %v", p)
+			err = panicked(p)
 		}
 	}()
-	return h.Request(ctx, r)
+	resp, err = h.Request(ctx, r)
+	if resp == nil && err == nil {
+		err = errNoAnswer
+	}
+	return resp, err
+}
+
+var errNoAnswer = errors.New("handler gave no answer")
+
+func panicked(value any) error {
+	if err, ok := value.(error); ok {
+		return fmt.Errorf("handler panicked: %w", err)
+	}
+	return fmt.Errorf("handler panicked: %v", value)
 }
 
 // refuse answers for an origin that could not be asked (grip.md, 1.7).
@@ -91,25 +105,54 @@ func (e *Engine) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil {
 		e.log.Warn("request failed", "cause", err, "remote", r.RemoteAddr)
 	}
-	writePlain(w, e.failure(err))
+	e.writePlain(w, e.failure(err))
 }
 
-func writePlain(w http.ResponseWriter, resp *Response) {
+// writePlain writes a response that is not held.
+func (e *Engine) writePlain(w http.ResponseWriter, resp *Response) {
 	header := w.Header()
 	for k, v := range resp.Header {
 		header[k] = v
 	}
-	if resp.Stream == nil {
+	if resp.Stream == nil && resp.hasBody() {
 		header["Content-Length"] = []string{strconv.Itoa(len(resp.Body))}
 	}
 	if _, ok := header["Content-Type"]; !ok {
 		header["Content-Type"] = nil // or net/http guesses one
 	}
 	w.WriteHeader(resp.status())
-	_, _ = w.Write(resp.Body)
+	out := e.timed(w)
+	_, _ = out.Write(resp.Body)
 	if resp.Stream != nil {
-		_, _ = io.Copy(w, resp.Stream)
+		_, _ = io.Copy(out, resp.Stream)
 	}
+	// Written now, while the deadline lasts; it must not meet the next response.
+	_ = out.Flush()
+	_ = out.SetWriteDeadline(time.Time{})
+}
+
+// timed is a response whose client may take nothing for so long and no longer.
+type timed struct {
+	*http.ResponseController
+	w       http.ResponseWriter
+	timeout time.Duration
+}
+
+func (e *Engine) timed(w http.ResponseWriter) timed {
+	return timed{http.NewResponseController(w), w, e.writeTimeout()}
+}
+
+// Write implements io.Writer, piece by piece: a client that is slow and not
+// stuck has the time for each of them.
+func (t timed) Write(p []byte) (n int, err error) {
+	const piece = 32 << 10
+	for n < len(p) && err == nil {
+		_ = t.SetWriteDeadline(time.Now().Add(t.timeout))
+		var m int
+		m, err = t.w.Write(p[n:min(len(p), n+piece)])
+		n += m
+	}
+	return n, err
 }
 
 func (r *Response) status() int {
@@ -128,14 +171,18 @@ func (s *server) hold(w http.ResponseWriter, r *http.Request, q *asked, resp *Re
 				f = formatRaw
 			}
 			first := append(head, frame(resp.Body, f)...)
-			if err := s.engine.join(s.handler, q, resp, sink, f, first); err != nil {
-				sink.Abort()
+			if _, err := s.engine.join(s.handler, q, resp, sink, f, first); err != nil {
+				_, _, _ = sink.Write([]byte(unavailable))
+				sink.Finish()
 			}
 			return
 		}
 	}
 	s.holdPortable(w, r, q, resp)
 }
+
+// unavailable answers a request that came too late to be held.
+const unavailable = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 // canHijack reports whether the request came over a plain socket that a shard
 // can own.
@@ -191,7 +238,8 @@ func appendHead(dst []byte, minor int, resp *Response) []byte {
 // hub puts into the mailbox.
 func (s *server) holdPortable(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
 	box := hub.NewMailbox(0)
-	if err := s.engine.join(s.handler, q, resp, box, formatRaw, resp.Body); err != nil {
+	own, err := s.engine.join(s.handler, q, resp, box, formatRaw, resp.Body)
+	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	}
@@ -202,17 +250,16 @@ func (s *server) holdPortable(w http.ResponseWriter, r *http.Request, q *asked, 
 		}
 	}
 	w.WriteHeader(resp.status())
-	out := http.NewResponseController(w)
-	timeout := s.engine.writeTimeout()
+	out := s.engine.timed(w)
+	_ = out.SetReadDeadline(time.Time{}) // that was for the request's body
 	_ = out.Flush()
 	finished := box.Serve(r.Context().Done(), func(p []byte) error {
-		_ = out.SetWriteDeadline(time.Now().Add(timeout))
-		if _, err := w.Write(p); err != nil {
+		if _, err := out.Write(p); err != nil {
 			return err
 		}
 		return out.Flush()
 	})
-	if !finished {
+	if !finished || own.cut {
 		panic(http.ErrAbortHandler) // cuts the body off, so that the client knows
 	}
 }

@@ -17,6 +17,7 @@ type session struct {
 	opened time.Time
 	format hub.Format
 	events bool    // the response is an event stream
+	cut    bool    // ended without an end; set by the shard before the sink ends
 	socket *socket // nil for streams
 }
 
@@ -25,14 +26,14 @@ type session struct {
 const maxChannels = 20
 
 // join makes a held stream a member of the hub.
-func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) error {
+func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) (*session, error) {
 	j := e.joining(h, q, resp, f, first)
 	j.Sink = sink
 	_, err := e.hub.Join(j)
 	if err != nil {
 		e.held.Add(-1)
 	}
-	return err
+	return j.Owner.(*session), err
 }
 
 // joining is how a held stream joins. A stream that only listens is a plain
@@ -113,6 +114,7 @@ func farewell(m *hub.Member[*item], cause error) []byte {
 	}
 	if causeOf(cause) == causeSlow {
 		if !s.events {
+			s.cut = true
 			return nil
 		}
 		return append(frame([]byte(": ended: slow reader\n\n"), s.format), end...)

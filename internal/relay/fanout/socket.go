@@ -123,18 +123,18 @@ func (s *socket) submit(m *hub.Member[*item], in []grip.Event) {
 	}
 	s.callAt = time.Time{}
 	if !s.engine.hub.Crowded() && s.handler.QuickEvents(&s.info, in) {
-		reply, err := askEvents(s.engine.ctx, s.handler, &s.info, in)
+		reply, err := askEvents(s.engine.onShard, s.handler, &s.info, in)
 		s.apply(m, in, reply, err)
 		return
 	}
 	s.busy = true
 	in = cloneEvents(in)
-	go func() { // owned by the engine; ends when the Handler has answered
+	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
 		s.engine.busy <- struct{}{}
 		reply, err := askEvents(s.engine.ctx, s.handler, &s.info, in)
 		<-s.engine.busy
 		m.Always(func(alive bool) { s.answered(m, in, reply, err, alive) })
-	}()
+	})
 }
 
 func cloneEvents(in []grip.Event) []grip.Event {

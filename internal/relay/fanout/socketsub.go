@@ -163,14 +163,14 @@ func (s *socket) tell(e grip.Event) {
 	s.told = true
 	in := []grip.Event{e}
 	if s.handler.QuickEvents(&s.info, in) {
-		_, _ = askEvents(s.engine.ctx, s.handler, &s.info, in)
+		_, _ = askEvents(s.engine.onShard, s.handler, &s.info, in)
 		return
 	}
-	go func() { // owned by the engine; ends when the Handler has answered
+	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
 		s.engine.busy <- struct{}{}
 		_, _ = askEvents(s.engine.ctx, s.handler, &s.info, in)
 		<-s.engine.busy
-	}()
+	})
 }
 
 // farewell is the close frame for an end that neither side has asked for.

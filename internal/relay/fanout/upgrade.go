@@ -43,7 +43,7 @@ const badHandshake = "Request contained an Upgrade header with value \"websocket
 // upgrade asks the Handler about a handshake and makes the connection a socket.
 func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h SocketHandler) {
 	if !validHandshake(r) {
-		writePlain(w, &Response{Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(badHandshake)})
+		s.engine.writePlain(w, &Response{Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(badHandshake)})
 		return
 	}
 	handshake := q.Request
@@ -59,7 +59,7 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h Soc
 	case err != nil:
 		s.engine.refuse(w, r, err)
 	case reply.Refuse != nil:
-		writePlain(w, reply.Refuse)
+		s.engine.writePlain(w, reply.Refuse)
 	case len(reply.Events) == 0 || reply.Events[0].Type != grip.EventOpen:
 		s.engine.refuse(w, r, errNotOpened)
 	default:

@@ -1,6 +1,9 @@
 package hub
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // channel is one name somebody listens to.
 type channel[T any] struct {
@@ -23,19 +26,15 @@ func (h *Hub[T]) lookup(name string) *channel[T] {
 	return v.(*channel[T])
 }
 
-// acquire appends the named channels to dst, making those that are missing, and
-// counts one member of the shard on each. It reports whether some channel had
-// no member before. The caller holds h.mu.
-func (h *Hub[T]) acquire(dst []*channel[T], names []string, shard int) (out []*channel[T], first bool) {
-	if dst == nil {
-		dst = make([]*channel[T], 0, len(names))
-	}
-next:
+// acquire adds the named channels to those of m, making those that are missing,
+// and counts m on each. It reports whether some channel had no member before. m
+// comes into the lists when its shard calls enter, behind whatever was published
+// up to now. The caller holds h.mu.
+func (h *Hub[T]) acquire(m *Member[T], names []string) (first bool) {
+	m.channels = slices.Grow(m.channels, len(names))
 	for _, name := range names {
-		for _, c := range dst {
-			if c.name == name {
-				continue next
-			}
+		if m.listens(name) {
+			continue
 		}
 		c := h.lookup(name)
 		if c == nil {
@@ -46,10 +45,10 @@ next:
 		}
 		first = first || c.refs == 0
 		c.refs++
-		c.count[shard].Add(1)
-		dst = append(dst, c)
+		c.count[m.shard.id].Add(1)
+		m.channels = append(m.channels, membership[T]{c, pending})
 	}
-	return dst, first
+	return first
 }
 
 // release takes one member of the shard off c and forgets c when it was the last.

@@ -52,7 +52,7 @@ func (s *shard[T]) resume(m *Member[T]) {
 			return
 		}
 		m.waiting.take(n)
-		if n > 0 {
+		if n > 0 && !m.leaving {
 			m.stalledAt = s.now
 		}
 		if m.waiting.bytes == 0 {
@@ -66,6 +66,10 @@ func (s *shard[T]) resume(m *Member[T]) {
 	}
 	if m.leaving {
 		s.retire(m, m.sink.Finish)
+		return
+	}
+	if f, ok := m.recv.(Flusher[T]); ok {
+		s.try(m, func() { f.Flushed(m) })
 	}
 }
 
@@ -82,9 +86,11 @@ func (s *shard[T]) end(m *Member[T], cause error) {
 	s.part(m)
 }
 
-// part takes a leaving member out of its channels and says farewell.
+// part takes a leaving member out of its channels and says farewell. From here
+// on the write timeout runs once, however little the peer takes now and then.
 func (s *shard[T]) part(m *Member[T]) {
 	s.leaveAll(m)
+	m.stalledAt = s.now
 	if p := s.hub.opt.Farewell(m, m.cause); len(p) > 0 {
 		s.write(m, p)
 	}

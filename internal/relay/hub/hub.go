@@ -15,6 +15,8 @@ var (
 	ErrSlow = errors.New("slow reader")
 	// ErrGone ends a member whose peer has closed the connection.
 	ErrGone = errors.New("client left")
+	// ErrPanic ends a member whose Receiver has panicked.
+	ErrPanic = errors.New("internal error")
 	// ErrDraining refuses a Join after Drain was called.
 	ErrDraining = errors.New("shutting down")
 )
@@ -49,6 +51,9 @@ type Options[T any] struct {
 	// Ended, if not nil, is called once for each member after it has ended, on
 	// its shard's goroutine. It must not block.
 	Ended func(m *Member[T], cause error)
+	// Panicked, if not nil, is told of a panic in a Receiver or in what Do was
+	// given, which then ends only its member; else the program ends.
+	Panicked func(m *Member[T], value any)
 	// Shards is the number of shards; 0 stands for GOMAXPROCS.
 	Shards int
 	// Backlog is how many bytes may wait for one member before it ends as slow;
@@ -144,17 +149,17 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 		recv: j.Receiver, direct: j.Direct, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
 	}
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.draining {
-		h.mu.Unlock()
 		return nil, ErrDraining
 	}
 	h.members.Add(1)
 	if _, ok := j.Sink.(*Descriptor); ok {
 		h.detached.Add(1)
 	}
-	m.wants, m.first = h.acquire(nil, j.Channels, m.shard.id)
-	h.mu.Unlock()
+	m.first = h.acquire(m, j.Channels)
 	first := j.First
+	// Under the lock, so that a drain comes behind it and ends this member too.
 	m.shard.push(entry[T]{run: func() { m.shard.admit(m, first) }})
 	return m, nil
 }

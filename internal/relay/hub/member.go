@@ -29,6 +29,13 @@ type Reader[T any] interface {
 	Input(m *Member[T], p []byte)
 }
 
+// Flusher is a Receiver that wants to know when its peer has caught up.
+type Flusher[T any] interface {
+	Receiver[T]
+	// Flushed is called when all is written that had to wait for the peer.
+	Flushed(m *Member[T])
+}
+
 // Delivery is one value and the channel it came on.
 type Delivery[T any] struct {
 	Channel string
@@ -67,7 +74,6 @@ type Member[T any] struct {
 	paused    bool   // Input is not wanted now
 	fed       func() // to call when it is wanted again
 	keepAlive *KeepAlive
-	wants     []*channel[T] // what to join on admission
 	channels  []membership[T]
 	waiting   *backlog
 	cause     error
@@ -90,6 +96,19 @@ type membership[T any] struct {
 	pos     int32
 }
 
+// pending is the place of a member that counts on a channel and is not in its
+// list yet: values published before it came are still in the shard's inbox.
+const pending = -1
+
+// moved says that m has taken the place of the membership at.
+func (m *Member[T]) moved(at membership[T]) {
+	for i := range m.channels {
+		if m.channels[i].channel == at.channel {
+			m.channels[i].pos = at.pos
+		}
+	}
+}
+
 // Owner returns what Join or Become was given.
 func (m *Member[T]) Owner() any { return m.owner }
 
@@ -101,8 +120,8 @@ func (m *Member[T]) First() bool { return m.first }
 // be called from any goroutine and never blocks.
 func (m *Member[T]) Do(f func()) {
 	m.shard.push(entry[T]{run: func() {
-		if !m.done && !m.leaving {
-			f()
+		if m.Open() {
+			m.shard.try(m, f)
 		}
 	}})
 }
@@ -110,7 +129,18 @@ func (m *Member[T]) Do(f func()) {
 // Always calls f on the member's shard, also after the member has ended, and
 // tells it whether it has. It may be called from any goroutine and never blocks.
 func (m *Member[T]) Always(f func(alive bool)) {
-	m.shard.push(entry[T]{run: func() { f(!m.done && !m.leaving) }})
+	m.shard.push(entry[T]{run: func() { m.shard.try(m, func() { f(m.Open()) }) }})
+}
+
+// Open reports whether the member is there and has not been ended.
+func (m *Member[T]) Open() bool { return !m.leaving && !m.done }
+
+// Waiting is how many bytes the peer has not taken.
+func (m *Member[T]) Waiting() int {
+	if m.waiting == nil {
+		return 0
+	}
+	return m.waiting.bytes
 }
 
 // Write queues p for the peer. p must not change afterwards.
@@ -146,10 +176,11 @@ func (m *Member[T]) Become(j Joining[T]) (first bool) {
 	m.direct, m.recvAt, m.lastWrite = j.Direct, 0, m.shard.now
 	m.rejitter()
 	// Listen first: whoever has read the first bytes may count on hearing what is
-	// published from then on. What comes meanwhile waits in the shard's inbox.
+	// published from then on. What comes meanwhile waits in the shard's inbox, and
+	// what is there already came before.
 	m.first = m.SetChannels(j.Channels)
 	m.Write(j.First)
-	if m.recv != nil && !m.done && !m.leaving {
+	if m.recv != nil && m.Open() {
 		m.recv.Admit(m)
 	}
 	m.shard.rearm(m)
@@ -198,8 +229,8 @@ func (m *Member[T]) Resume() {
 // change before. It may be called from any goroutine.
 func (m *Member[T]) Feed(p []byte, done func()) {
 	m.shard.push(entry[T]{run: func() {
-		if in, ok := m.recv.(Reader[T]); ok && !m.done && !m.leaving {
-			in.Input(m, p)
+		if in, ok := m.recv.(Reader[T]); ok && m.Open() {
+			m.shard.try(m, func() { in.Input(m, p) })
 		}
 		if m.paused && !m.done {
 			m.fed = done
@@ -221,12 +252,18 @@ func (m *Member[T]) Wake(at time.Time) {
 	m.shard.rearm(m)
 }
 
-// SetKeepAlive replaces the keep-alive; nil ends it. The quiet time goes on.
+// SetKeepAlive replaces the keep-alive; nil ends it. The quiet time goes on, or
+// begins if there was none.
 func (m *Member[T]) SetKeepAlive(k *KeepAlive) {
-	if m.keepAlive != k {
-		m.keepAlive = k
-		m.shard.rearm(m)
+	if m.keepAlive == k {
+		return
 	}
+	if m.keepAlive == nil {
+		m.lastWrite = m.shard.now // nobody has looked at the quiet time before
+	}
+	m.keepAlive = k
+	m.rejitter()
+	m.shard.rearm(m)
 }
 
 // SetChannels makes the member listen to the named channels and no others. It
@@ -235,30 +272,42 @@ func (m *Member[T]) SetChannels(names []string) (first bool) {
 	if m.done || m.leaving {
 		return false
 	}
-	keep := m.channels[:0:0]
-	var add []string
-	for _, name := range names {
-		if !m.listens(name) {
-			add = append(add, name)
-		}
-	}
-	for _, s := range m.channels {
-		if contains(names, s.channel.name) {
-			keep = append(keep, s)
-		} else {
-			m.shard.leave(s)
-		}
-	}
-	m.channels = keep
-	if len(add) == 0 {
+	if names = m.retain(names); len(names) == 0 {
 		return false
 	}
 	h := m.shard.hub
 	h.mu.Lock()
-	added, first := h.acquire(nil, add, m.shard.id)
+	first = h.acquire(m, names)
 	h.mu.Unlock()
-	m.shard.enter(m, added)
+	m.shard.push(entry[T]{run: func() { m.shard.enter(m) }})
 	return first
+}
+
+// retain leaves all channels but the named ones and returns those that are new.
+func (m *Member[T]) retain(names []string) (added []string) {
+	if len(m.channels) == 0 {
+		return names
+	}
+	missing := make(map[string]bool, len(names))
+	for _, name := range names {
+		missing[name] = true
+	}
+	keep := m.channels[:0:0]
+	for _, at := range m.channels {
+		if _, ok := missing[at.channel.name]; ok {
+			missing[at.channel.name] = false
+			keep = append(keep, at)
+		} else {
+			m.shard.leave(at)
+		}
+	}
+	m.channels = keep
+	for _, name := range names {
+		if missing[name] {
+			added = append(added, name)
+		}
+	}
+	return added
 }
 
 // Channels appends the names the member listens to.
@@ -272,15 +321,6 @@ func (m *Member[T]) Channels(dst []string) []string {
 func (m *Member[T]) listens(name string) bool {
 	for _, s := range m.channels {
 		if s.channel.name == name {
-			return true
-		}
-	}
-	return false
-}
-
-func contains(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
 			return true
 		}
 	}

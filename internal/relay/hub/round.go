@@ -85,7 +85,7 @@ func (s *shard[T]) flush() {
 	for i, m := range r.touched {
 		r.touched[i] = nil
 		if !m.done && !m.leaving {
-			m.recv.Deliver(m, s.pick(m.mask))
+			s.try(m, func() { m.recv.Deliver(m, s.pick(m.mask)) })
 		}
 	}
 	r.reset()

@@ -214,25 +214,18 @@ func (s *shard[T]) admit(m *Member[T], first []byte) {
 		m.slot = slot{uint32(len(s.slots)), s.gen}
 		s.slots = append(s.slots, m)
 	}
-	wants := m.wants
-	m.wants = nil
-	m.channels = make([]membership[T], 0, len(wants))
-	s.enter(m, wants)
+	s.enter(m)
 	if err := s.attach(m); err != nil {
 		s.kill(m, err)
 		return
 	}
 	m.lastWrite = s.now
 	m.rejitter()
-	if s.draining {
-		s.end(m, ErrDraining)
-		return
-	}
 	if len(first) > 0 {
 		s.write(m, first)
 	}
-	if m.recv != nil && !m.done {
-		m.recv.Admit(m)
+	if m.recv != nil && m.Open() {
+		s.try(m, func() { m.recv.Admit(m) })
 	}
 	s.rearm(m)
 }
@@ -263,20 +256,20 @@ func (s *shard[T]) watchDescriptor(d *Descriptor, at slot) error {
 	return s.poll.add(d, at)
 }
 
-func (s *shard[T]) enter(m *Member[T], to []*channel[T]) {
-	for _, c := range to {
-		pos := c.lists[s.id].add(m)
-		m.channels = append(m.channels, membership[T]{c, pos})
+// enter puts m into the lists of those of its channels where it is not yet.
+func (s *shard[T]) enter(m *Member[T]) {
+	for i := range m.channels {
+		if at := &m.channels[i]; at.pos == pending {
+			at.pos = at.channel.lists[s.id].add(m)
+		}
 	}
 }
 
 // leave takes a membership out of its list and mends the one that moved.
 func (s *shard[T]) leave(at membership[T]) {
-	if moved := at.channel.lists[s.id].remove(at.pos); moved != nil {
-		for i := range moved.channels {
-			if moved.channels[i].channel == at.channel {
-				moved.channels[i].pos = at.pos
-			}
+	if at.pos != pending {
+		if moved := at.channel.lists[s.id].remove(at.pos); moved != nil {
+			moved.moved(at)
 		}
 	}
 	s.hub.release(at.channel, s.id)
@@ -321,7 +314,7 @@ func (s *shard[T]) read(m *Member[T], r readiness) {
 		n, state := d.read(s.buffer())
 		if n > 0 {
 			if in, ok := m.recv.(Reader[T]); ok && !m.leaving {
-				in.Input(m, s.buffer()[:n])
+				s.try(m, func() { in.Input(m, s.buffer()[:n]) })
 			}
 			if m.done {
 				return
@@ -340,15 +333,15 @@ func (s *shard[T]) read(m *Member[T], r readiness) {
 }
 
 // hungUp is for a peer that has closed its side in good order. It may still
-// want its answer, unless it was only listening.
+// want its answer, unless it was only listening. That is told again with each
+// event, so a member that is leaving already goes on with what is queued.
 func (s *shard[T]) hungUp(m *Member[T]) {
 	in, ok := m.recv.(Reader[T])
-	if !ok || m.leaving {
+	switch {
+	case !ok:
 		s.kill(m, ErrGone)
-		return
-	}
-	in.Input(m, nil)
-	if !m.done {
+	case !m.leaving:
+		s.try(m, func() { in.Input(m, nil) })
 		s.end(m, ErrGone)
 	}
 }
@@ -384,11 +377,25 @@ func (s *shard[T]) fire(m *Member[T]) {
 	}
 	if m.recvAt != 0 && s.now >= m.recvAt && !m.leaving {
 		m.recvAt = 0
-		if at := m.recv.Tick(m, s.time()); !at.IsZero() {
-			m.recvAt = max(1, int64(at.Sub(s.hub.start)))
-		}
+		s.try(m, func() { m.Wake(m.recv.Tick(m, s.time())) })
 	}
 	s.rearm(m)
+}
+
+// try calls f, which is m's, and ends m if that panics: a mistake made for one
+// connection must not take the others along.
+func (s *shard[T]) try(m *Member[T], f func()) {
+	if s.hub.opt.Panicked == nil {
+		f()
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.hub.opt.Panicked(m, p)
+			s.kill(m, ErrPanic)
+		}
+	}()
+	f()
 }
 
 // time is the wall-clock form of s.now.

@@ -77,16 +77,20 @@ func (r Result) metrics(b *testing.B, f Figure) {
 	b.ReportMetric(float64(r.Max)/1e6, "max-ms")
 }
 
-// CompareIdle measures what each of n idle streams costs in memory, beside the
-// floor, as a sub-benchmark of b.
+// CompareIdle measures what each of n idle streams, or MQTT connections, costs
+// in memory, beside the floor, as a sub-benchmark of b.
 func (h *Harness) CompareIdle(b *testing.B, rep *Report, n int, s Spec, goal string) {
 	const unit = "kB/conn"
-	b.Run("idle/"+s.Name, func(b *testing.B) {
+	name, beside := "idle", Floor(false)
+	if s.MQTT != nil {
+		name, beside = "mqtt-idle", FloorMQTT(false)
+	}
+	b.Run(name+"/"+s.Name, func(b *testing.B) {
 		for b.Loop() {
-			floor := h.idle(b, Floor(false), n)
+			floor := h.idle(b, beside, n)
 			server := h.idle(b, s, n)
 			row := Row{
-				Figure: "idle", Server: s.Name, Unit: unit, Goal: goal,
+				Figure: name, Server: s.Name, Unit: unit, Goal: goal,
 				Value: server.Resident / 1e3, Floor: floor.Resident / 1e3,
 			}
 			rep.Add(row)

@@ -184,8 +184,11 @@ func perform(d driver, kind Kind, hold func() error) error {
 }
 
 func newDriver(r *run) (driver, error) {
-	if r.target.Wire == Plain {
+	switch {
+	case r.target.Wire == Plain:
 		return newLoad(r)
+	case r.target.MQTT != nil:
+		return nil, errors.New("a broker is measured over a plain connection")
 	}
 	return newStreams(r), nil
 }

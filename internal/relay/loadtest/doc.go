@@ -1,6 +1,6 @@
-// Package loadtest measures a server that holds event streams: how many
-// deliveries, publishes and connects it manages per core, how late messages
-// arrive, and what an idle connection costs in memory.
+// Package loadtest measures a server that holds event streams or MQTT
+// connections: how many deliveries, publishes and connects it manages per core,
+// how late messages arrive, and what an idle connection costs in memory.
 //
 // Each figure is taken over loopback TCP sockets from a server in a process of
 // its own by a load generator in another, each bound to one core and to one
@@ -12,6 +12,10 @@
 // A result is given only if every subscriber received every message of every
 // publisher once, whole and in order; otherwise the run is an error that names
 // the first message that went wrong. Every run ends within its limit.
+//
+// MQTT is version 5 over WebSocket with QoS 0: what the app speaks, and no more
+// than that. A message to a subscriber is checked byte by byte; how a broker
+// splits packets over frames is not, as long as no packet spans two.
 //
 // Not promised: latency is read by the process that publishes, so it includes
 // the publish request and the reader's own queue; memory of the kernel's

@@ -90,3 +90,34 @@ func Connects(n int) Figure {
 		Value: Result.OpenedPerCore, Unit: "connects/s/core", Goal: "≥ 10,000",
 	}
 }
+
+// MQTTPublish is how many messages publishers connections hand in per second
+// over MQTT, as fast as the one subscriber receives them.
+func MQTTPublish(publishers int) Figure {
+	return Figure{
+		Name: fmt.Sprintf("mqtt-publish/%d", publishers), Floor: FloorMQTT(false),
+		Job:   Job{Subscribers: 1, Publishers: publishers, Window: publishWindow, Limit: brokerLimit},
+		Value: Result.PublishedPerCore, Unit: "publishes/s/core", Goal: "≥ 150,000",
+	}
+}
+
+// publishWindow is how many messages to one subscriber may be on their way: far
+// fewer than a server lets wait for a slow reader.
+const publishWindow = 512
+
+// OverMQTT is the same figure of a broker, beside the floor of brokers and with a
+// goal of its own. A floor that is the server itself stays.
+func (f Figure) OverMQTT(goal string) Figure {
+	f.Name, f.Goal = "mqtt-"+f.Name, goal
+	f.Job.Limit = brokerLimit
+	if f.Floor.Start != nil {
+		f.Floor = FloorMQTT(false)
+	}
+	return f
+}
+
+// Beside is the same figure with another server in place of the floor.
+func (f Figure) Beside(s Spec, goal string) Figure {
+	f.Name, f.Floor, f.Goal = f.Name+"-beside-"+s.Name, s, goal
+	return f
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,13 +27,22 @@ const (
 
 var errRequest = errors.New("a request the floor does not know")
 
+// The floor's arguments.
+const (
+	floorBatch = "batch"
+	floorMQTT  = "mqtt"
+)
+
 // floor is the least a server of event streams can do, on one thread. A POST's
 // body goes to every open GET as one ready-made event by one plain write each;
 // with batch set, all messages one read of a publisher brought go out in one
-// write per subscriber. It checks nothing and protects nobody: a subscriber
-// whose socket is full holds up the rest.
+// write per subscriber. With mqtt set it does the same as a broker: what one
+// client publishes goes to every one that has subscribed, in a ready-made frame.
+// It checks nothing and protects nobody: a subscriber whose socket is full holds
+// up the rest.
 type floor struct {
 	batch    bool
+	mqtt     bool
 	poll     *poller
 	listener int
 	conns    map[int]*floorConn // by descriptor: publishers, and what has not said yet
@@ -48,13 +58,15 @@ type floorConn struct {
 	in   []byte // the beginning of a request
 	head int    // of each of a publisher's requests in bytes, 0 until known
 	size int    // head and body
+
+	socket bool // frames follow
 }
 
 // serveFloor is the floor's child process.
 func serveFloor(ctx context.Context, args []string, ready func(addr string)) error {
 	runtime.LockOSThread()
 	f := &floor{
-		batch: len(args) > 0 && args[0] == "batch", listener: -1,
+		batch: slices.Contains(args, floorBatch), mqtt: slices.Contains(args, floorMQTT), listener: -1,
 		conns: make(map[int]*floorConn), place: make(map[int]int), buf: make([]byte, readSize),
 	}
 	addr, err := f.listen()
@@ -184,13 +196,16 @@ func (f *floor) drop(fd int) {
 
 // requests handles the complete requests in p and returns the rest.
 func (f *floor) requests(fd int, c *floorConn, p []byte) (rest []byte, err error) {
+	if c.socket {
+		return f.frames(fd, p)
+	}
 	if c.size == 0 {
 		if known, err := f.learn(fd, c, p); !known {
 			return p, err
 		}
 	}
-	if f.conns[fd] == nil {
-		return nil, nil // it became a stream
+	if f.conns[fd] == nil || c.socket {
+		return nil, nil // it became a stream, or a socket whose client says nothing more before the answer
 	}
 	for len(p) >= c.size {
 		f.take(p[c.head:c.size])
@@ -211,10 +226,11 @@ func (f *floor) learn(fd int, c *floorConn, p []byte) (known bool, err error) {
 	switch {
 	case !ok:
 		return false, nil
+	case f.mqtt:
+		c.socket = true
+		return true, f.write(fd, []byte(floorSwitch))
 	case bytes.HasPrefix(head, []byte("GET ")):
-		delete(f.conns, fd)
-		f.place[fd] = len(f.subs)
-		f.subs = append(f.subs, fd)
+		f.subscribe(fd)
 		return true, f.write(fd, []byte(floorStream))
 	case !bytes.HasPrefix(head, []byte("POST ")):
 		return false, errRequest
@@ -230,6 +246,12 @@ func (f *floor) learn(fd int, c *floorConn, p []byte) (known bool, err error) {
 	return true, nil
 }
 
+func (f *floor) subscribe(fd int) {
+	delete(f.conns, fd)
+	f.place[fd] = len(f.subs)
+	f.subs = append(f.subs, fd)
+}
+
 // take appends a message's event, as one chunk, and the answer to its publisher.
 func (f *floor) take(payload []byte) {
 	const before, after = "event: message\ndata: ", "\n\n"
@@ -242,7 +264,7 @@ func (f *floor) take(payload []byte) {
 
 // flush writes the round to every subscriber and the answers to the publisher.
 func (f *floor) flush(publisher int) error {
-	if len(f.answers) == 0 {
+	if len(f.round) == 0 {
 		return nil
 	}
 	for i := len(f.subs) - 1; i >= 0; i-- { // downwards, as a failed write drops its subscriber
@@ -250,7 +272,7 @@ func (f *floor) flush(publisher int) error {
 			return err
 		}
 	}
-	err := f.write(publisher, f.answers)
+	err := f.write(publisher, f.answers) // none to a publisher over MQTT
 	f.round, f.answers = f.round[:0], f.answers[:0]
 	return err
 }

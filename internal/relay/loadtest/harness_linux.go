@@ -53,7 +53,11 @@ func (h *Harness) Run(ctx context.Context, s Spec, j Job) (r Result, err error) 
 // they cost it.
 func (h *Harness) Idle(ctx context.Context, s Spec, n int) (m Memory, err error) {
 	warm := Job{Kind: Connect, Subscribers: min(n, warmConns), Drop: true}.withDefaults()
-	idle := Job{Kind: Idle, Subscribers: n}.withDefaults()
+	idle := Job{Kind: Idle, Subscribers: n}
+	if s.MQTT != nil {
+		idle.Limit = brokerLimit
+	}
+	idle = idle.withDefaults()
 	err = h.with(ctx, s, idle, func(ctx context.Context, srv *Server, gen *process) error {
 		if _, err := (order{Job: warm, Target: h.target(s, srv, warm)}).run(ctx, gen); err != nil {
 			return err
@@ -100,7 +104,7 @@ func (h *Harness) with(ctx context.Context, s Spec, j Job, f func(context.Contex
 func (h *Harness) target(s Spec, srv *Server, j Job) target {
 	t := target{
 		Addr: srv.Addr, PIDs: srv.PIDs, Core: h.cores.server, Wire: s.Wire, Status: s.Status, Ready: s.Ready,
-		Subscribe: s.Subscribe, PublishOpen: s.PublishOpen, Answer: s.Answer,
+		Subscribe: s.Subscribe, Answer: s.Answer, MQTT: s.MQTT,
 	}
 	if s.Publish != nil {
 		t.Publish = s.Publish(j.Payload)

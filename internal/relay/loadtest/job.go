@@ -36,6 +36,9 @@ const (
 	MaxConns = 10_000
 	// DefaultLimit bounds a job from its first connection to its last message.
 	DefaultLimit = 10 * time.Second
+	// brokerLimit bounds a job over MQTT: it opens with three exchanges in place of
+	// one, and peers are slow at that.
+	brokerLimit = time.Minute
 
 	defaultPayload = 200
 	defaultWindow  = 128
@@ -118,17 +121,35 @@ func (j Job) check() error {
 
 // target is the server as the load process needs to know it.
 type target struct {
-	Addr        string
-	PIDs        []int
-	Core        int // the server's
-	Wire        Wire
-	Status      int
-	Ready       string
-	Subscribe   [][]byte
-	Publish     [][]byte
-	PublishOpen []byte
-	Answer      string
+	Addr      string
+	PIDs      []int
+	Core      int // the server's
+	Wire      Wire
+	Status    int
+	Ready     string
+	Subscribe [][]byte
+	Publish   [][]byte
+	Answer    string
+	MQTT      *MQTT
 }
+
+// subscribing is what stream i says, each part once the part before is answered.
+func (t *target) subscribing(i int) [][]byte {
+	if t.MQTT != nil {
+		return t.MQTT.subscribing(i)
+	}
+	return [][]byte{t.Subscribe[i%len(t.Subscribe)]}
+}
+
+// publishing is what publisher i says before its first message.
+func (t *target) publishing(i int) [][]byte {
+	if t.publishesMQTT() {
+		return t.MQTT.publishing(i)
+	}
+	return nil
+}
+
+func (t *target) publishesMQTT() bool { return t.MQTT != nil && len(t.Publish) == 0 }
 
 // order is one job for the load process.
 type order struct {

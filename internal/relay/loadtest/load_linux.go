@@ -20,7 +20,8 @@ const (
 // subscriber is one stream. Its tag in the poller is its index.
 type subscriber struct {
 	fd   int
-	sent bool // the request has been written
+	say  [][]byte // what opens the stream, each part once the one before is answered
+	said int      // parts of say that have been written
 	in   inbound
 }
 
@@ -132,43 +133,53 @@ func (l *load) openNext() error {
 	if err != nil {
 		return fmt.Errorf("open stream %d: %w", i, err)
 	}
-	l.subs[i].fd = fd
+	s := &l.subs[i]
+	s.fd, s.say = fd, l.target.subscribing(i)
+	s.in.parts = len(s.say)
 	l.begun++
 	l.opening++
-	if err := l.request(i); err != nil {
+	if err := s.speak(); err != nil {
 		return fmt.Errorf("open stream %d: %w", i, err)
 	}
 	events := uint32(unix.EPOLLIN)
-	if !l.subs[i].sent {
+	if s.said == 0 {
 		events |= unix.EPOLLOUT
 	}
 	return l.poll.add(fd, i, events)
 }
 
-// request sends the request head, if the connection is up already; on loopback
-// it mostly is, which saves a round through the poller.
-func (l *load) request(i int) error {
-	heads := l.target.Subscribe
-	_, err := writeFD(l.subs[i].fd, heads[i%len(heads)])
-	if errors.Is(err, errAgain) {
+// speak sends the next part, if the connection is up already; on loopback it
+// mostly is, which saves a round through the poller.
+func (s *subscriber) speak() error {
+	_, err := writeFD(s.fd, s.say[s.said])
+	if errors.Is(err, errAgain) && s.said == 0 {
 		return nil
 	}
-	l.subs[i].sent = err == nil
+	if err == nil {
+		s.said++
+	}
 	return err
 }
 
 func (l *load) openEvent(i int) error {
 	s := &l.subs[i]
-	if !s.sent {
-		if err := l.request(i); err != nil || !s.sent {
+	if s.said == 0 {
+		if err := s.speak(); err != nil || s.said == 0 {
 			return err
 		}
 		return l.poll.change(s.fd, i, unix.EPOLLIN)
 	}
 	was := s.in.open
-	if err := l.read(i); err != nil || was || !s.in.open {
+	if err := l.read(i); err != nil || was {
 		return err
 	}
+	if !s.in.open {
+		if s.in.answered == s.said {
+			return s.speak()
+		}
+		return nil
+	}
+	s.say = nil
 	l.opening--
 	l.opened++
 	if l.job.Drop {
@@ -242,7 +253,7 @@ func (l *load) openPublishers() error {
 			return fmt.Errorf("open publisher %d: %w", i, err)
 		}
 		l.pubs = append(l.pubs, publisher{fd: fd})
-		if err := l.greet(fd); err != nil {
+		if err := l.greet(i, fd); err != nil {
 			return fmt.Errorf("open publisher %d: %w", i, err)
 		}
 		// Edge-triggered, so that a socket with room does not report it all the time.
@@ -253,23 +264,37 @@ func (l *load) openPublishers() error {
 	return nil
 }
 
-// greet waits for the connection and, where the wire asks for it, exchanges
-// what must come before the first publish.
-func (l *load) greet(fd int) error {
+// greet waits for the connection and, with a broker, exchanges what comes before
+// the first message.
+func (l *load) greet(i, fd int) error {
 	if err := awaitFD(fd, unix.POLLOUT, openLimit); err != nil {
 		return err
 	}
-	if len(l.target.PublishOpen) == 0 {
-		return nil
+	say := l.target.publishing(i)
+	in := inbound{parts: len(say)}
+	for n, part := range say {
+		if _, err := writeFD(fd, part); err != nil {
+			return err
+		}
+		for in.answered <= n {
+			if err := l.hear(fd, &in); err != nil {
+				return err
+			}
+		}
 	}
-	if _, err := writeFD(fd, l.target.PublishOpen); err != nil {
-		return err
-	}
+	return nil
+}
+
+// hear waits for more of an answer. Its length is bounded, so the waits are, too.
+func (l *load) hear(fd int, in *inbound) error {
 	if err := awaitFD(fd, unix.POLLIN, openLimit); err != nil {
 		return err
 	}
-	_, err := readFD(fd, l.buf)
-	return err
+	n, err := readFD(fd, l.buf)
+	if err != nil {
+		return err
+	}
+	return in.feed(l.buf[:n], &l.expect, l.ledger, l.now())
 }
 
 // pace starts the timer of a paced job. The poller's own timeout, in whole

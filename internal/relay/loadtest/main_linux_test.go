@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	Child(map[string]Role{"simple": serveSimple})
+	Child(map[string]Role{"simple": serveSimple, "broker": serveBroker})
 	if os.Getenv("GORACE") == "" { // children of a race-enabled test else take a second to end
 		_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	}
@@ -23,6 +23,7 @@ func TestMain(m *testing.M) {
 // goroutine and a channel per subscriber. fault makes it misbehave.
 type simple struct {
 	fault string
+	frame func(payload []byte) []byte // what a stream is sent of a payload
 
 	mu   sync.Mutex // guards the following
 	subs map[chan []byte]bool
@@ -33,16 +34,23 @@ type simple struct {
 // serveSimple serves until ctx ends. Its first argument is a fault or empty, the
 // others a certificate and its key to serve TLS with.
 func serveSimple(ctx context.Context, args []string, ready func(addr string)) error {
-	s := &simple{subs: make(map[chan []byte]bool), fault: args[0]}
-	srv := &http.Server{Handler: s}
+	s := &simple{subs: make(map[chan []byte]bool), fault: args[0], frame: event}
+	return serveHandler(ctx, s, args[1:], ready)
+}
+
+// event is a payload on an event stream.
+func event(payload []byte) []byte { return fmt.Appendf(nil, "event: message\ndata: %s\n\n", payload) }
+
+func serveHandler(ctx context.Context, h http.Handler, certificate []string, ready func(addr string)) error {
+	srv := &http.Server{Handler: h}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
 	ready(ln.Addr().String())
-	if len(args) > 1 {
-		return ignoreClosed(srv.ServeTLS(ln, args[1], args[2]))
+	if len(certificate) > 0 {
+		return ignoreClosed(srv.ServeTLS(ln, certificate[0], certificate[1]))
 	}
 	return ignoreClosed(srv.Serve(ln))
 }
@@ -102,22 +110,28 @@ func (s *simple) send(payload []byte) {
 	if payload == nil {
 		return
 	}
-	event := fmt.Appendf(nil, "event: message\ndata: %s\n\n", payload)
+	framed := s.frame(payload)
 	for c := range s.subs {
-		c <- event
+		c <- framed
+	}
+}
+
+// join makes the channel of a new stream.
+func (s *simple) join() (c chan []byte, leave func()) {
+	c = make(chan []byte, 1024)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.subs[c] = true
+	return c, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.subs, c)
 	}
 }
 
 func (s *simple) stream(w http.ResponseWriter, r *http.Request) {
-	c := make(chan []byte, 1024)
-	s.mu.Lock()
-	s.subs[c] = true
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.subs, c)
-		s.mu.Unlock()
-	}()
+	c, leave := s.join()
+	defer leave()
 	flush := http.NewResponseController(w).Flush
 	w.Header().Set("Content-Type", "text/event-stream")
 	_, _ = io.WriteString(w, "event: stream-open\ndata: \n\n")

@@ -36,6 +36,10 @@ type run struct {
 	base   time.Time
 	cpu    func() (usage, error)
 
+	heads     [][]byte // what goes before a message
+	plain     int      // so much of a head is not masked; only if maskBlock is not nil
+	maskBlock []byte
+
 	phase    phase
 	phaseEnd int64
 	limit    int64
@@ -48,16 +52,30 @@ type run struct {
 }
 
 func newRun(o order, cpu func() (usage, error)) *run {
-	status := o.Target.Status
-	or(&status, 200)
-	return &run{
+	r := &run{
 		job: o.Job, target: o.Target, base: time.Now(), cpu: cpu,
-		expect:   expect{status: status, ready: []byte(o.Target.Ready), size: o.Job.Payload, padding: paddingBlock()},
+		expect:   o.expect(),
+		heads:    o.Target.Publish,
 		ledger:   newLedger(o.Job.Subscribers, o.Job.Publishers, o.Job.Window),
 		limit:    int64(o.Job.Limit),
 		answered: make([]uint32, o.Job.Publishers),
 		answers:  make([]answers, o.Job.Publishers),
 	}
+	if r.target.publishesMQTT() {
+		head, plain := r.target.MQTT.publishHead(r.job.Payload)
+		r.heads, r.plain = [][]byte{head}, plain
+		r.maskBlock = maskBlock([]byte(maskKey), len(head)-plain+r.job.Payload)
+	}
+	return r
+}
+
+func (o order) expect() expect {
+	e := expect{status: o.Target.Status, ready: []byte(o.Target.Ready), size: o.Job.Payload, padding: paddingBlock()}
+	or(&e.status, 200)
+	if m := o.Target.MQTT; m != nil {
+		e.status, e.ready, e.mqtt, e.topic = 101, nil, true, m.Topic
+	}
+	return e
 }
 
 // now is the run's clock in nanoseconds.
@@ -153,15 +171,19 @@ func (r *run) interval() int64 { return int64(1e9 / r.job.Rate) }
 
 // fill appends n publish requests of a publisher.
 func (r *run) fill(dst []byte, pub, n int, now int64) []byte {
-	head := r.target.Publish[pub%len(r.target.Publish)]
+	head := r.heads[pub%len(r.heads)]
 	for range n {
 		seq := r.ledger.send(pub)
 		at := now
 		if r.job.Rate > 0 {
 			at = r.paceFrom + int64(seq)*r.interval()
 		}
+		start := len(dst) + r.plain
 		dst = append(dst, head...)
 		dst = appendPayload(dst, r.job.Payload, record{pub: pub, seq: seq, at: at})
+		if r.maskBlock != nil {
+			mask(dst[start:], r.maskBlock)
+		}
 	}
 	return dst
 }
@@ -169,7 +191,7 @@ func (r *run) fill(dst []byte, pub, n int, now int64) []byte {
 // response takes what a publisher's connection received.
 func (r *run) response(pub int, p []byte) error {
 	if r.target.Answer == "" {
-		return nil
+		return fmt.Errorf("publishes have no answer, received %x", clip(p))
 	}
 	n, err := r.answers[pub].count(p, []byte(r.target.Answer))
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -46,12 +45,12 @@ type Spec struct {
 	// Publish returns what goes before a message of size bytes: a POST head, or
 	// a packet header. Publisher i uses number i modulo their count.
 	Publish func(size int) [][]byte
-	// PublishOpen, if not empty, is sent once on a publishing connection and
-	// answered by at least one byte before the first message goes out.
-	PublishOpen []byte
 	// Answer is what each publish is answered with first, "HTTP/1.1 200" for a
-	// POST. Empty means publishes are not answered.
+	// POST. Empty means publishes are not answered, and an answer is an error.
 	Answer string
+	// MQTT, if not nil, makes subscribers speak MQTT, and publishers, too, where
+	// Publish is nil. Subscribe, Ready and Status are then not used; Wire is Plain.
+	MQTT *MQTT
 }
 
 // Floor is the least any server can do. With batch set it writes all messages
@@ -64,24 +63,19 @@ func Floor(batch bool) Spec {
 		Answer:  "HTTP/1.1 200",
 	}
 	if batch {
-		s.Name, s.Start = "floor-batch", Self(roleFloor, "batch")
+		s.Name, s.Start = "floor-batch", Self(roleFloor, floorBatch)
 	}
 	return s
 }
 
-// Request is the head of an HTTP/1.1 request with a body of size bytes; header
-// lines are given whole, as "Authorization: Bearer …".
-func Request(method, target string, size int, header ...string) []byte {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", method, target)
-	for _, line := range header {
-		b.WriteString(line + "\r\n")
+// FloorMQTT is the least a broker can do, in the same two ways. Its publishers
+// speak MQTT.
+func FloorMQTT(batch bool) Spec {
+	s := Spec{Name: "floor-mqtt", Start: Self(roleFloor, floorMQTT), MQTT: &MQTT{Path: "/", Topic: "floor"}}
+	if batch {
+		s.Name, s.Start = "floor-mqtt-batch", Self(roleFloor, floorMQTT, floorBatch)
 	}
-	if method != "GET" {
-		fmt.Fprintf(&b, "Content-Length: %d\r\n", size)
-	}
-	b.WriteString("\r\n")
-	return []byte(b.String())
+	return s
 }
 
 // Self starts the running binary again in a role it gave to Child.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // maxEarly bounds what a server may send before it is ready, in bytes.
@@ -14,14 +15,33 @@ var (
 	errChunk       = errors.New("malformed chunk")
 )
 
-// inbound decodes one subscriber's connection: response head, chunks, records.
+// Request is the head of an HTTP/1.1 request with a body of size bytes; header
+// lines are given whole, as "Authorization: Bearer …".
+func Request(method, target string, size int, header ...string) []byte {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: 127.0.0.1\r\n", method, target)
+	for _, line := range header {
+		b.WriteString(line + "\r\n")
+	}
+	if method != "GET" {
+		fmt.Fprintf(&b, "Content-Length: %d\r\n", size)
+	}
+	b.WriteString("\r\n")
+	return []byte(b.String())
+}
+
+// inbound decodes one subscriber's connection: response head, chunks, records;
+// or, with a broker, response head, frames, packets.
 type inbound struct {
-	sub     int
-	early   []byte // everything received before the stream was ready
-	open    bool
-	chunked bool
-	chunks  chunker
-	scan    scanner
+	sub      int
+	early    []byte // everything received before the stream was ready
+	parts    int    // what is said to a broker before open, the handshake included
+	answered int    // so much of that; 1 once the response head is there
+	open     bool
+	chunked  bool
+	chunks   chunker
+	scan     scanner
+	frames   frames
 }
 
 // expect is what all subscribers of a run have in common.
@@ -30,12 +50,14 @@ type expect struct {
 	ready   []byte // what shows, behind the head, that the subscription stands
 	size    int    // of a payload in bytes
 	padding []byte
+	mqtt    bool   // behind the head come frames that hold packets
+	topic   string // of these packets
 }
 
 // feed takes the next bytes of the connection, received at time now. It does
 // not keep p.
 func (in *inbound) feed(p []byte, e *expect, l *ledger, now int64) error {
-	if in.open {
+	if in.answered > 0 {
 		return in.body(p, e, l, now)
 	}
 	in.early = append(in.early, p...)
@@ -46,9 +68,17 @@ func (in *inbound) feed(p []byte, e *expect, l *ledger, now int64) error {
 	if err := checkStatus(head, e.status); err != nil {
 		return err
 	}
-	in.open, in.early = true, nil
+	in.early = nil
+	in.answer()
 	in.chunked = bytes.Contains(bytes.ToLower(head), []byte("transfer-encoding: chunked"))
 	return in.body(body, e, l, now)
+}
+
+// answer notes that a part of what the connection says is answered. A stream
+// says one thing only.
+func (in *inbound) answer() {
+	in.answered++
+	in.open = in.answered >= in.parts
 }
 
 func (in *inbound) checkEarly() error {
@@ -59,6 +89,9 @@ func (in *inbound) checkEarly() error {
 }
 
 func (in *inbound) body(p []byte, e *expect, l *ledger, now int64) error {
+	if e.mqtt {
+		return in.packets(p, e, l, now)
+	}
 	if !in.chunked {
 		return in.records(p, e, l, now)
 	}
