@@ -121,10 +121,7 @@ func (o *publishOptions) check(c *cobra.Command) error {
 	o.paced = f.Changed("every") || o.rate.IsSet()
 	bad := func(text string) error { return usage(c, ui.UsageBadFlag, text) }
 	switch {
-	case o.transport == "mqtt":
-		return ui.Problemf(ui.UsageUnsupported, "publishing over MQTT is not in this build yet").
-			Try("pubsubctl publish --transport http " + pasteWord(o.topic) + " BODY")
-	case o.transport != "http":
+	case o.transport != "http" && o.transport != "mqtt":
 		return bad("--transport takes http or mqtt, not " + quote(o.transport))
 	case f.Changed("every") && o.rate.IsSet():
 		return bad("give --every or --rate, not both")
@@ -163,13 +160,16 @@ func (o *publishOptions) many() bool { return o.split() || o.paced || o.count > 
 
 // message is what every message is published with.
 func (o *publishOptions) message() client.PublishOptions {
-	return client.PublishOptions{Retain: o.retain, TTL: o.ttl.D(), Clear: o.ttlGiven && o.ttl == 0}
+	return client.PublishOptions{Retain: o.retain, TTL: o.ttl.D(), Clear: o.ttlGiven && o.ttl == 0, MQTT: o.transport == "mqtt"}
 }
 
 // batch is how the messages are spaced.
 func (o *publishOptions) batch() client.BatchOptions {
 	b := client.BatchOptions{Message: o.message(), Every: max(o.every.D(), o.rate.Every()), Parallel: max(o.parallel, 1)}
-	if o.parallel == 0 && o.rate.IsSet() && !o.split() {
+	switch {
+	case o.transport == "mqtt":
+		b.Parallel = o.parallel // 0 lets the client choose: its packets need no waiting for
+	case o.parallel == 0 && o.rate.IsSet() && !o.split():
 		b.Parallel = rateParallel
 	}
 	return b
@@ -188,7 +188,7 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 		n.read = n.write
 	}
 	batch := o.batch()
-	cl, conn, closeAll, err := d.service(c, n, batch.Parallel)
+	cl, conn, closeAll, err := d.service(c, n, max(batch.Parallel, 1))
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,9 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	if o.confirmGiven {
 		return p.confirmed(ctx, cl, next)
 	}
-	batch.Dial = o.dialer(conn.url, batch.Parallel)
+	if o.transport == "http" {
+		batch.Dial = o.dialer(conn.url, batch.Parallel)
+	}
 	began := time.Now()
 	err = cl.PublishAll(ctx, pubsub.Topic(o.topic), next, batch, func(s client.Sent) error { return p.report(ctx, s) })
 	return p.summary(err, time.Since(began))
@@ -300,6 +302,10 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 		return err
 	}
 	got, err := cl.PublishConfirmed(ctx, pubsub.Topic(p.o.topic), body, p.o.message(), p.o.confirm.D())
+	if errors.Is(err, client.ErrEchoOnly) {
+		return ui.Problemf(ui.TimeoutNotConfirmed, "the message came back to its sender and reached nobody else").
+			Because("the service has no publish token").From(err)
+	}
 	late := errors.Is(err, client.ErrNoEcho)
 	if err != nil && !late {
 		return p.asked.problem(err)

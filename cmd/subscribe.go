@@ -138,9 +138,8 @@ func (o *subscribeOptions) checkWords(c *cobra.Command) error {
 			return usage(c, ui.UsageBadFlag, "--"+w.flag+" takes "+words+", not "+quote(w.value))
 		}
 	}
-	if o.transport == "mqtt" {
-		return ui.Problemf(ui.UsageUnsupported, "subscribing over MQTT is not in this build yet").
-			Try("pubsubctl subscribe --transport sse " + pasteWord(o.topics[0]))
+	if o.overMQTT() && o.durable {
+		return usage(c, ui.UsageBadFlag, "--durable is for event streams of one topic; over MQTT retained messages arrive without it")
 	}
 	return nil
 }
@@ -178,7 +177,10 @@ func runSubscribe(c *cobra.Command, d deps, o subscribeOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, closeOut()) }()
 	d.warnTopics(slices.Clone(o.topics), true)
-	if distinct(o.topics) > 1 {
+	var transport client.Transport // nil is SSE
+	if o.overMQTT() {
+		transport = cl.MQTT()
+	} else if distinct(o.topics) > 1 {
 		d.io.Warn("an event stream does not say which of its topics a message is from")
 	}
 	ctx, cancel := context.WithCancelCause(c.Context())
@@ -186,12 +188,19 @@ func runSubscribe(c *cobra.Command, d deps, o subscribeOptions) (err error) {
 	s := newSubscription(d, o, conn, out, cancel)
 	defer s.stopTimers()
 	err = cl.Subscribe(ctx, asTopics(o.topics), client.SubscribeOptions{
-		Durable: o.durable, LastEventID: o.lastID, NoReconnect: o.noReconnect,
+		Transport: transport, Durable: o.durable, LastEventID: o.lastID, NoReconnect: o.noReconnect,
 	}, func(e client.Event) error { return s.take(ctx, e) })
 	if errors.Is(err, errCounted) {
 		return nil
 	}
 	return s.asked.problem(err)
+}
+
+// overMQTT reports which transport auto means: MQTT for several topics, because
+// an event stream does not say which one an event is of, but SSE where ids are
+// wanted.
+func (o *subscribeOptions) overMQTT() bool {
+	return o.transport == "mqtt" || o.transport == "auto" && distinct(o.topics) > 1 && !o.durable
 }
 
 func distinct(topics []string) int {

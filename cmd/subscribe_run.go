@@ -141,6 +141,10 @@ func (s *subscription) event(ctx context.Context, r ui.Record) error {
 func (s *subscription) message(ctx context.Context, e client.Event) error {
 	m := e.Message
 	r := s.record(e, ui.RecordMessage, "")
+	if m.Topic != "" {
+		topic := string(m.Topic)
+		r.Topic = &topic
+	}
 	r.ID, r.Event, r.Retained, r.Data = m.ID, m.Name, &m.Retained, s.decode(m.Data)
 	r.Seq = s.seq + 1
 	if ok, err := s.wanted(ctx, r); !ok || err != nil {

@@ -82,6 +82,7 @@ var owners = map[string][]string{
 	"github.com/creack/pty":           {"cmd"},
 	"github.com/fastly/go-fastly":     {"internal/provision/fastly"},
 	"github.com/golang-jwt/jwt":       {"internal/token", "internal/grip"}, // two token formats, one library
+	"github.com/coder/websocket":      {"internal/client"},
 	"github.com/gobwas/ws":            {"internal/relay/fanout"},
 	"github.com/itchyny/gojq":         {"internal/ui"},
 	"github.com/rogpeppe/go-internal": {"cmd"},

@@ -60,7 +60,7 @@ func (c *Client) PublishAll(ctx context.Context, topic pubsub.Topic, next Next, 
 	feeding, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	b := &batch{client: c, topic: topic, options: o, done: done, stop: stop, work: make(chan job)}
-	if err := b.connect(ctx); err != nil {
+	if err := b.connect(ctx, feeding.Done()); err != nil {
 		return err
 	}
 	err := b.feed(ctx, feeding, next)
@@ -72,18 +72,19 @@ func (c *Client) PublishAll(ctx context.Context, topic pubsub.Topic, next Next, 
 	return err
 }
 
-// connect makes the connection of a batch that has one of its own.
-func (b *batch) connect(ctx context.Context) error {
+// connect makes the connection of a batch that has one of its own, which is
+// used until over is closed.
+func (b *batch) connect(ctx context.Context, over <-chan struct{}) error {
 	switch {
 	case b.options.Message.MQTT:
 		if b.options.Parallel <= 0 {
 			b.options.Parallel = packetsAhead
 		}
-		p, err := b.dialPackets(ctx)
+		p, err := b.dialPackets(ctx, over)
 		if err != nil {
 			return err
 		}
-		b.carry(func() { p.run(b.work) })
+		b.carry(func() { p.run(ctx, b.work) })
 	case b.options.Dial != nil:
 		b.options.Parallel = max(b.options.Parallel, 1)
 		p, err := b.dialPipeline(ctx)

@@ -30,31 +30,32 @@ var (
 	errNoStore  = errors.New("the service says that it retains no messages")
 )
 
-// checkPublish finds what the app would drop without a word (7.6). Signature
-// and key cannot be judged here.
-func checkPublish(topic pubsub.Topic, tok string) error {
+// checkPublish finds what the app would drop without a word (7.6), and until
+// when the token is good; the zero time is for ever. Signature and key cannot be
+// judged here.
+func checkPublish(topic pubsub.Topic, tok string) (until time.Time, err error) {
 	if err := checkName(opPublish, topic); err != nil {
-		return err
+		return until, err
 	}
 	if strings.HasPrefix(string(topic), "$") {
-		return &Error{Op: opPublish, Category: CategoryUsage, Reason: "bad_argument", Topic: topic, Err: errReserved}
+		return until, &Error{Op: opPublish, Category: CategoryUsage, Reason: "bad_argument", Topic: topic, Err: errReserved}
 	}
 	deny := func(reason string, err error) error {
 		return &Error{Op: opPublish, Category: CategoryAuth, Reason: reason, Topic: topic, Err: err}
 	}
 	if tok == "" {
-		return deny("missing", errNoToken)
+		return until, deny("missing", errNoToken)
 	}
 	r, err := token.Inspect(context.Background(), tok, nil, time.Now())
 	switch {
 	case err != nil:
-		return deny("invalid_token", err)
+		return until, deny("invalid_token", err)
 	case r.Claim != "":
-		return deny("invalid_token", errors.New(r.Reason))
+		return until, deny("invalid_token", errors.New(r.Reason))
 	case !pubsub.Grant{Write: r.Write}.CanWrite(topic):
-		return deny("topic_not_granted", errors.New("the token does not grant write to the topic"))
+		return until, deny("topic_not_granted", errors.New("the token does not grant write to the topic"))
 	}
-	return nil
+	return r.AcceptedUntil, nil
 }
 
 // publishPacket sends one message over a connection of its own.
@@ -70,23 +71,37 @@ func (c *Client) publishPacket(ctx context.Context, topic pubsub.Topic, body []b
 	return sent.Published, err
 }
 
-// packetLine publishes over one MQTT connection. QoS 0 has no acknowledgement,
-// but the service handles packets in order: when a ping is answered, all
-// messages before it have been read. One ping covers a burst.
+// packetLine publishes over MQTT, one connection at a time. QoS 0 has no
+// acknowledgement, but the service handles packets in order: when a ping is
+// answered, all messages before it have been read. One ping covers a burst.
 type packetLine struct {
 	// Static after construction.
-	session  *session
-	message  mqtt.Message // without a payload
-	report   func(Sent)
-	sent     chan packetFlight // writer to reader, in the order of the connection
-	finished sync.WaitGroup    // flights not yet reported
-
-	echoed atomic.Bool // something came back
+	client  *Client
+	message mqtt.Message // without a payload
+	ahead   int
+	report  func(Sent)
+	over    <-chan struct{} // closed when what is still waiting need not be sent
 
 	// Owned by the writer.
+	link   *packetLink // nil if there is none
 	out    []byte
-	burst  int  // messages since the last ping
+	burst  int  // flights since the last ping
 	spoken bool // since the last tick
+}
+
+// packetLink is one connection of a packetLine, and its reader.
+type packetLink struct {
+	// Static after construction.
+	session *session
+	until   time.Time         // when its token ends; zero is never
+	sent    chan packetFlight // writer to reader, in the order of the connection
+	report  func(Sent)
+
+	reader  sync.WaitGroup
+	flights sync.WaitGroup // not yet reported
+	dead    atomic.Bool    // the reader has given up
+
+	echoed bool // owned by the reader: something came back since the last ping
 }
 
 // packetFlight is a message that was written.
@@ -97,65 +112,104 @@ type packetFlight struct {
 }
 
 // dialPackets checks what can be and connects.
-func (b *batch) dialPackets(ctx context.Context) (*packetLine, error) {
+func (b *batch) dialPackets(ctx context.Context, over <-chan struct{}) (*packetLine, error) {
 	seconds, limited, err := b.options.Message.kept()
 	if err != nil {
 		return nil, err
 	}
-	tok, err := b.client.password(ctx, opPublish)
-	if err != nil {
-		return nil, err
-	}
-	if err := checkPublish(b.topic, tok); err != nil {
-		return nil, err
-	}
-	s, err := b.loginToPublish(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if b.options.Message.Retain && !s.limits.stores {
-		s.close()
-		return nil, &Error{Op: opPublish, Category: CategoryAPI, Reason: "bad_request", Err: errNoStore}
-	}
-	return &packetLine{
-		session: s, report: b.report, sent: make(chan packetFlight, b.options.Parallel),
+	p := &packetLine{
+		client: b.client, ahead: b.options.Parallel, report: b.report, over: over,
 		message: mqtt.Message{Topic: b.topic, Retain: b.options.Message.Retain, Expiry: seconds, Expires: limited},
-	}, nil
+	}
+	return p, p.open(ctx)
 }
 
-func (b *batch) loginToPublish(ctx context.Context) (*session, error) {
+// open makes a connection with the token of the hour.
+func (p *packetLine) open(ctx context.Context) error {
+	tok, err := p.client.password(ctx, opPublish)
+	if err != nil {
+		return err
+	}
+	until, err := checkPublish(p.message.Topic, tok)
+	if err != nil {
+		return err
+	}
+	s, err := p.login(ctx)
+	if err != nil {
+		return err
+	}
+	if p.message.Retain && !s.limits.stores {
+		s.close()
+		return &Error{Op: opPublish, Category: CategoryAPI, Reason: "bad_request", Err: errNoStore}
+	}
+	p.link = &packetLink{session: s, until: until, sent: make(chan packetFlight, p.ahead), report: p.report}
+	p.link.reader.Go(p.link.readAll) // ends when the link is shut
+	return nil
+}
+
+func (p *packetLine) login(ctx context.Context) (*session, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	late := time.AfterFunc(b.client.timeout(), func() { cancel(errTimeout) })
+	late := time.AfterFunc(p.client.timeout(), func() { cancel(errTimeout) })
 	defer late.Stop()
-	return b.client.login(ctx, cancel, opPublish, overdue{b.client.timeout(), errTimeout})
+	return p.client.login(ctx, cancel, opPublish, overdue{p.client.timeout(), errTimeout})
+}
+
+// shut waits until all messages on the connection are reported, and ends it.
+func (p *packetLine) shut() {
+	if p.link == nil {
+		return
+	}
+	if p.burst > 0 {
+		p.fly(packetFlight{ping: true}, nil)
+	}
+	p.link.flights.Wait()
+	close(p.link.sent)
+	p.link.session.close()
+	p.link.reader.Wait()
+	p.link = nil
+}
+
+// refresh makes a new connection if this one is of no more use. The app checks
+// the token of a connection at each message and drops it silently after the
+// end, and there is no way to hand in another.
+func (p *packetLine) refresh(ctx context.Context) error {
+	if p.link != nil && !p.link.dead.Load() {
+		tok, err := p.client.password(ctx, opPublish)
+		if err != nil {
+			return err
+		}
+		late := !p.link.until.IsZero() && time.Now().After(p.link.until)
+		if tok == p.link.session.token && !late {
+			return nil
+		}
+	}
+	p.shut()
+	return p.open(ctx)
 }
 
 // run carries the jobs of work until it is closed, and returns once all are
 // reported.
-func (p *packetLine) run(work <-chan job) {
-	var reader sync.WaitGroup
-	reader.Go(p.readAll) // ends with the session and with sent, both below
-	idle := time.NewTicker(p.session.limits.ping)
+func (p *packetLine) run(ctx context.Context, work <-chan job) {
+	idle := time.NewTicker(p.link.session.limits.ping)
 	defer idle.Stop()
-	for p.step(work, idle.C) {
+	for p.step(ctx, work, idle.C) {
 	}
-	p.finished.Wait()
-	close(p.sent)
-	p.session.close()
-	reader.Wait()
+	p.shut()
 }
 
 // step writes a message, or a ping when there is nothing to say; it reports
 // whether there may be more.
-func (p *packetLine) step(work <-chan job, idle <-chan time.Time) bool {
+func (p *packetLine) step(ctx context.Context, work <-chan job, idle <-chan time.Time) bool {
 	select {
 	case j, ok := <-work:
 		if !ok {
 			return false
 		}
-		p.publish(j, len(work) == 0)
+		if !p.stopped() {
+			p.publish(ctx, j, len(work) == 0)
+		}
 	case <-idle:
-		if !p.spoken {
+		if !p.spoken && p.link != nil {
 			p.fly(packetFlight{ping: true}, nil)
 		}
 		p.spoken = false
@@ -163,52 +217,42 @@ func (p *packetLine) step(work <-chan job, idle <-chan time.Time) bool {
 	return true
 }
 
+// stopped reports whether the batch has failed: what waits then would be sent
+// on a new connection, after the caller was told that it is over.
+func (p *packetLine) stopped() bool {
+	select {
+	case <-p.over:
+		return true
+	default:
+		return false
+	}
+}
+
 // publish writes a message, and a ping behind the last one of a burst.
-func (p *packetLine) publish(j job, last bool) {
+func (p *packetLine) publish(ctx context.Context, j job, last bool) {
 	began := time.Now()
-	packet, err := p.packet(j.body)
+	packet, err := p.packet(ctx, j.body)
 	if err != nil {
 		p.report(Sent{N: j.n, Size: len(j.body), Err: err})
-		// The burst must not end without its ping.
-		if last && p.burst > 0 {
+		if last && p.burst > 0 { // it must not end without its ping
 			p.fly(packetFlight{ping: true}, nil)
 		}
 		return
 	}
-	// Half a window, so that there is always room for the next burst while this
-	// one is on its way.
-	last = last || p.burst+1 >= max(1, cap(p.sent)/2)
+	// Half of what may be ahead, so that the next burst has room while this one is
+	// on its way.
+	last = last || p.burst+1 >= max(1, p.ahead/2)
 	p.fly(packetFlight{n: j.n, size: len(j.body), began: began, ping: last}, packet)
 }
 
-// fly writes a packet, if there is one, and a ping if the flight wants it. A
-// failure to write is met by the reader too, which reports it.
-func (p *packetLine) fly(f packetFlight, packet []byte) {
-	p.spoken = true
-	if p.burst == 0 {
-		p.session.patience.expect() // the ping at the end of this burst
-		p.session.wire.hold()
-	}
-	p.burst++
-	var err error
-	if packet != nil {
-		err = p.session.write(mqtt.TypePublish, packet)
-	}
-	if f.ping {
-		p.burst = 0
-		err = errors.Join(err, p.session.write(mqtt.TypePingreq, mqtt.AppendPingreq(nil)), p.session.wire.release())
-	}
-	if err != nil {
-		p.session.cancel(p.session.broken(err))
-	}
-	p.finished.Add(1)
-	p.sent <- f // there is room, or a ping is on its way that makes some
-}
-
-// packet makes the PUBLISH, which is valid until the next.
-func (p *packetLine) packet(body []byte) ([]byte, error) {
+// packet makes the PUBLISH, valid until the next, for a connection that can
+// carry it.
+func (p *packetLine) packet(ctx context.Context, body []byte) ([]byte, error) {
 	if len(body) > pubsub.MaxPayload {
 		return nil, tooLarge(len(body))
+	}
+	if err := p.refresh(ctx); err != nil {
+		return nil, err
 	}
 	m := p.message
 	m.Payload = body
@@ -216,66 +260,99 @@ func (p *packetLine) packet(body []byte) ([]byte, error) {
 	if p.out, err = mqtt.AppendPublish(p.out[:0], m); err != nil {
 		return nil, &Error{Op: opPublish, Category: CategoryInternal, Reason: "request", Err: err}
 	}
-	if most := p.session.limits.packet; len(p.out) > most {
+	if most := p.link.session.limits.packet; len(p.out) > most {
 		err := fmt.Errorf("the packet is %d bytes, topic included, and the service takes %d", len(p.out), most)
 		return nil, &Error{Op: opPublish, Category: CategoryUsage, Reason: "too_large", Err: err}
 	}
 	return p.out, nil
 }
 
+// fly writes a packet, if there is one, and a ping if the flight wants it. What
+// cannot be written is reported by the reader, whose connection then ends.
+func (p *packetLine) fly(f packetFlight, packet []byte) {
+	s := p.link.session
+	if p.spoken = true; p.burst == 0 {
+		s.patience.expect() // the answer to the ping at the end of this burst
+		s.wire.hold()
+	}
+	p.burst++
+	if f.ping {
+		p.burst = 0
+	}
+	if err := s.burst(packet, f.ping); err != nil {
+		s.cancel(err)
+	}
+	p.link.flights.Add(1)
+	p.link.sent <- f // there is room, or a ping is on its way that makes some
+}
+
+// burst writes what a flight consists of.
+func (s *session) burst(packet []byte, ping bool) error {
+	if packet != nil {
+		if err := s.write(mqtt.TypePublish, packet); err != nil {
+			return err
+		}
+	}
+	if !ping {
+		return nil
+	}
+	if err := s.write(mqtt.TypePingreq, mqtt.AppendPingreq(nil)); err != nil {
+		return err
+	}
+	if err := s.wire.release(); err != nil {
+		return s.broken(err)
+	}
+	return nil
+}
+
 // readAll reports flights as their pings are answered. Once the connection is
 // of no more use, every flight still on it gets the same error.
-func (p *packetLine) readAll() {
-	err := p.follow()
-	for f := range p.sent {
-		p.landed(f, err)
+func (l *packetLink) readAll() {
+	err := l.follow()
+	l.dead.Store(true)
+	l.session.cancel(err) // a writer that waits for room on the connection goes on
+	for f := range l.sent {
+		l.landed(f, err)
 	}
 }
 
 // follow reads until the session ends.
-func (p *packetLine) follow() error {
+func (l *packetLink) follow() error {
 	for {
-		a, err := p.session.read()
+		a, err := l.session.read()
 		if err != nil {
 			return err
 		}
 		switch a.Type() {
 		case mqtt.TypePingresp:
-			p.session.patience.met()
-			if over := p.land(); over {
-				return nil
-			}
+			l.session.patience.met()
+			l.land()
 		case mqtt.TypePublish:
-			p.echoed.Store(true) // this connection has subscribed to nothing
+			l.echoed = true // this connection has subscribed to nothing
 		case mqtt.TypeDisconnect:
-			return p.session.disconnected(a)
+			return l.session.disconnected(a)
 		}
 	}
 }
 
-// land reports the flights up to the ping that was answered; over says that
-// there are no more.
-func (p *packetLine) land() (over bool) {
-	for {
-		f, ok := <-p.sent
-		if !ok {
-			return true
-		}
-		var err error
-		if p.echoed.Load() {
-			err = &Error{Op: opPublish, Category: CategoryAPI, Reason: "publish_failed", Topic: p.message.Topic, Sent: true, Err: ErrEchoOnly}
-		}
-		p.landed(f, err)
+// land reports the flights up to the ping that was answered.
+func (l *packetLink) land() {
+	var err error
+	if l.echoed {
+		err = &Error{Op: opPublish, Category: CategoryAPI, Reason: "publish_failed", Sent: true, Err: ErrEchoOnly}
+	}
+	for f := range l.sent {
+		l.landed(f, err)
 		if f.ping {
-			p.echoed.Store(false)
-			return false
+			break
 		}
 	}
+	l.echoed = false
 }
 
-func (p *packetLine) landed(f packetFlight, err error) {
-	defer p.finished.Done()
+func (l *packetLink) landed(f packetFlight, err error) {
+	defer l.flights.Done()
 	if f.n > 0 {
-		p.report(Sent{N: f.n, Size: f.size, Published: Published{Took: time.Since(f.began)}, Err: err})
+		l.report(Sent{N: f.n, Size: f.size, Published: Published{Took: time.Since(f.began), began: f.began}, Err: err})
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	// This library dials over any http.RoundTripper, so proxies and certificates
@@ -51,7 +50,7 @@ type session struct {
 	conn     *websocket.Conn
 	wire     *wire
 	patience *patience
-	part     func() // says goodbye, once, and returns when that is over
+	parted   chan struct{} // closed when the farewell is over
 	token    string
 	limits   limits
 
@@ -74,15 +73,14 @@ type overdue struct {
 // login dials and sends CONNECT. The session ends with ctx, which cancel must
 // cancel; on failure cancel is called.
 func (c *Client) login(ctx context.Context, cancel context.CancelCauseFunc, op string, late overdue) (*session, error) {
-	s := &session{client: c, op: op, ctx: ctx, cancel: cancel}
+	s := &session{client: c, op: op, ctx: ctx, cancel: cancel, parted: make(chan struct{})}
 	if err := s.dial(); err != nil {
 		cancel(nil)
 		return nil, err
 	}
 	s.patience = newPatience(late.after, func() { cancel(late.cause) })
 	s.in = packets{conn: s.conn, patience: s.patience}
-	s.part = sync.OnceFunc(s.goodbye)
-	context.AfterFunc(ctx, s.part) // close waits for it
+	context.AfterFunc(ctx, s.goodbye) // owned by the session; close waits for it
 	if err := s.connect(); err != nil {
 		s.close()
 		return nil, err
@@ -278,8 +276,9 @@ func (s *session) protocol(err error) error {
 }
 
 // goodbye ends the connection politely if the service takes part, and in any
-// case soon.
+// case soon. It is called once, when the session's context ends.
 func (s *session) goodbye() {
+	defer close(s.parted)
 	force := time.AfterFunc(partingTime, func() { _ = s.wire.Close() })
 	defer force.Stop()
 	_ = s.wire.release()
@@ -291,6 +290,6 @@ func (s *session) goodbye() {
 // close ends the session and waits until that is done. A reader returns.
 func (s *session) close() {
 	s.cancel(nil)
-	s.part()
+	<-s.parted
 	s.patience.leave()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 
 	"github.com/coder/websocket"
 
@@ -29,18 +28,29 @@ var errNotBinary = errors.New("a text frame where packets are binary")
 // its own, which costs a system call per message; held, the frames of a burst
 // leave together.
 type wire struct {
-	io.ReadWriteCloser
+	io.ReadWriteCloser // the connection; Close may be called at any time
 
-	mu      sync.Mutex // guards the following and the order of writes
+	// turn has one element; who takes it may write and use the following. A wait
+	// for it can be as long as a write, which is not for a mutex.
+	turn    chan struct{}
 	holding bool
 	held    []byte
 }
 
+func newWire(rw io.ReadWriteCloser) *wire {
+	w := &wire{ReadWriteCloser: rw, turn: make(chan struct{}, 1)}
+	w.turn <- struct{}{}
+	return w
+}
+
+func (w *wire) lock()   { <-w.turn }
+func (w *wire) unlock() { w.turn <- struct{}{} }
+
 // Write sends p, or keeps it until release or until enough has come together.
 // Its error may be that of bytes held before.
 func (w *wire) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.lock()
+	defer w.unlock()
 	if !w.holding {
 		return w.ReadWriteCloser.Write(p)
 	}
@@ -55,20 +65,20 @@ func (w *wire) Write(p []byte) (int, error) {
 
 // hold keeps what is written from now on.
 func (w *wire) hold() {
-	w.mu.Lock()
+	w.lock()
+	defer w.unlock()
 	w.holding = true
-	w.mu.Unlock()
 }
 
 // release sends what was held, and holds nothing more.
 func (w *wire) release() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	w.lock()
+	defer w.unlock()
 	w.holding = false
 	return w.flush()
 }
 
-// flush must be called with mu held.
+// flush belongs to who has the turn.
 func (w *wire) flush() error {
 	if len(w.held) == 0 {
 		return nil
@@ -93,7 +103,7 @@ func (t *tap) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if rw, ok := resp.Body.(io.ReadWriteCloser); ok && resp.StatusCode == http.StatusSwitchingProtocols {
-		t.wire = &wire{ReadWriteCloser: rw}
+		t.wire = newWire(rw)
 		resp.Body = t.wire
 	}
 	return resp, nil

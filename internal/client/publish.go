@@ -53,6 +53,8 @@ type Published struct {
 	// Took is the time from the request to the end of the answer; over MQTT to
 	// the answer of a ping behind the message, which proves that it was read.
 	Took time.Duration
+
+	began time.Time // of Took
 }
 
 // Publish sends body, at most pubsub.MaxPayload bytes, to topic and waits for
@@ -82,7 +84,7 @@ func (c *Client) Publish(ctx context.Context, topic pubsub.Topic, body []byte, o
 	if err := c.send(ctx, r); err != nil {
 		return Published{}, err
 	}
-	return Published{Took: time.Since(began)}, nil
+	return Published{Took: time.Since(began), began: began}, nil
 }
 
 // send carries one publish request to its verdict.

@@ -32,6 +32,7 @@ const (
 	benchKey    = "bench"
 	benchSecret = "only for measuring"
 	benchTopic  = "news"
+	bearer      = "Authorization: Bearer "
 	// benchGrace is how long a measured relay may take to end.
 	benchGrace = time.Second
 	// portableArg as first argument keeps the relay off its own poller.
@@ -70,7 +71,7 @@ func serveRelay(ctx context.Context, args []string, ready func(addr string)) err
 // that may write, each checked on every request.
 func relaySpec(b *testing.B, name string, wire loadtest.Wire, args ...string) loadtest.Spec {
 	b.Helper()
-	write := mint(b, 0, nil, []string{benchTopic})
+	write := bearer + mintToken(b, 0, nil, []string{benchTopic})
 	return loadtest.Spec{
 		Name: name, Start: loadtest.Self("relay", args...), Wire: wire,
 		Subscribe: subscribers(b, 1), Ready: "stream-open",
@@ -86,14 +87,14 @@ func subscribers(b *testing.B, n int) [][]byte {
 	b.Helper()
 	heads := make([][]byte, n)
 	for i := range heads {
-		read := mint(b, i, []string{benchTopic}, nil)
-		heads[i] = loadtest.Request("GET", "/events?topic="+benchTopic, 0, read)
+		read := mintToken(b, i, []string{benchTopic}, nil)
+		heads[i] = loadtest.Request("GET", "/events?topic="+benchTopic, 0, bearer+read)
 	}
 	return heads
 }
 
-// mint is an Authorization header line with a token of client i.
-func mint(b *testing.B, i int, read, write []string) string {
+// mintToken is a token of client i.
+func mintToken(b *testing.B, i int, read, write []string) string {
 	b.Helper()
 	tok, err := token.Mint(token.MintOptions{
 		KeyID: benchKey, Secret: []byte(benchSecret), Read: read, Write: write,
@@ -102,12 +103,11 @@ func mint(b *testing.B, i int, read, write []string) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return "Authorization: Bearer " + tok
+	return tok
 }
 
-// BenchmarkRelay measures the relay over real sockets, each figure beside its
-// floor in the same run, and prints a table at the end.
-func BenchmarkRelay(b *testing.B) {
+func newHarness(b *testing.B) *loadtest.Harness {
+	b.Helper()
 	h, err := loadtest.New()
 	if err != nil {
 		b.Fatal(err)
@@ -115,6 +115,21 @@ func BenchmarkRelay(b *testing.B) {
 	if h.Shared() {
 		b.Log("only one processor: figures of wall time mean nothing")
 	}
+	return h
+}
+
+// printTable ends a benchmark with its table.
+func printTable(b *testing.B, rep *loadtest.Report) {
+	b.Helper()
+	if _, err := rep.WriteTo(os.Stdout); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkRelay measures the relay over real sockets, each figure beside its
+// floor in the same run, and prints a table at the end.
+func BenchmarkRelay(b *testing.B) {
+	h := newHarness(b)
 	var rep loadtest.Report
 	plain := relaySpec(b, "relay", loadtest.Plain)
 	for _, f := range []loadtest.Figure{
@@ -129,9 +144,7 @@ func BenchmarkRelay(b *testing.B) {
 	h.CompareIdle(b, &rep, loadtest.MaxConns, plain, "≤ 4 kB")
 	benchmarkPortable(b, h, &rep)
 	benchmarkStart(b, &rep)
-	if _, err := rep.WriteTo(os.Stdout); err != nil {
-		b.Fatal(err)
-	}
+	printTable(b, &rep)
 }
 
 // benchmarkPortable measures what systems without epoll, TLS and HTTP/2 use.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +50,7 @@ type shelf struct {
 	slots          map[pubsub.Topic]store.Slot
 	getErr, putErr error
 	keys           store.KeyStore
+	puts           atomic.Int64
 }
 
 func (s *shelf) Get(ctx context.Context, t pubsub.Topic, after pubsub.Version) (store.Slot, error) {
@@ -65,6 +67,7 @@ func (s *shelf) Get(ctx context.Context, t pubsub.Topic, after pubsub.Version) (
 }
 
 func (s *shelf) Put(ctx context.Context, t pubsub.Topic, e store.Entry) (pubsub.Version, error) {
+	s.puts.Add(1)
 	if s.putErr != nil {
 		return pubsub.Version{}, s.putErr
 	}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
+	"github.com/pubsubctl/pubsubctl/internal/mqtt"
 	"github.com/pubsubctl/pubsubctl/internal/relay/app"
 	"github.com/pubsubctl/pubsubctl/internal/relay/app/apptest"
 	"github.com/pubsubctl/pubsubctl/internal/relay/fanout"
@@ -38,6 +39,57 @@ func FuzzRequest(f *testing.F) {
 			t.Errorf("a publish answered by %q was delivered", resp.Body)
 		}
 	})
+}
+
+// FuzzEvents sends any two frames in one call and a third in another: no panic;
+// no more is kept than came; each event is one packet that clients can read, or
+// the close that ends it all; what is called quick stores nothing.
+func FuzzEvents(f *testing.F) {
+	usual := connect("c1", apptest.TokenRW)
+	f.Add(usual, subscribeTo("test"), publishOf(2))
+	f.Add(append(usual, publishOf(2)...), []byte{0x31, 0x09, 0, 4, 't', 'e', 's', 't', 0, 'h', 'i'}, []byte{0xC0, 0})
+	f.Add(usual, []byte{0xC0}, []byte{0, 0xE0, 2, 0, 0})
+	f.Add([]byte{0x32, 0x0B, 0, 4, 't', 'e', 's', 't', 0, 1, 0, 'h', 'i'}, []byte{0x30, 0xFF, 0xFF, 0xFF, 0xFF, 1}, []byte{})
+	f.Fuzz(func(t *testing.T, first, second, third []byte) {
+		k := openTalk(t, newBench(t))
+		ended := false
+		for _, in := range [][]grip.Event{
+			{{Type: grip.EventBinary, Content: first}, {Type: grip.EventText, Content: second}},
+			{{Type: grip.EventBinary, Content: third}},
+		} {
+			in = append(k.held, in...)
+			before, quick := k.shelf.puts.Load(), k.QuickEvents(k.socket, in)
+			reply, err := k.Events(t.Context(), k.socket, in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if quick && k.shelf.puts.Load() > before {
+				t.Error("a quick call stored a message")
+			}
+			ended = checkReply(t, reply, ended)
+			k.held = keep(in, reply.Rest)
+		}
+	})
+}
+
+// checkReply reports whether the connection has ended.
+func checkReply(t *testing.T, reply *fanout.Reply, ended bool) bool {
+	t.Helper()
+	for _, e := range reply.Events {
+		if ended {
+			t.Error("an event behind the end")
+		}
+		if ended = e.Type == grip.EventClose; ended {
+			continue
+		}
+		if _, n, err := mqtt.NextAnswer(e.Content, 1<<20); e.Type != grip.EventBinary || n != len(e.Content) || err != nil {
+			t.Errorf("%v % X is no packet: %d, %v", e.Type, e.Content, n, err)
+		}
+	}
+	if ended && reply.Rest > 0 {
+		t.Error("something is kept of a connection that has ended")
+	}
+	return ended
 }
 
 func checkHeld(t *testing.T, b *bench, resp *fanout.Response) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,8 +49,8 @@ var _ fanout.SocketHandler = (*App)(nil)
 // and what the relay remembers to be quick. It belongs to the call under way.
 type session struct {
 	connected bool
-	client    string     // the client id, may be empty
-	token     credential // the password of CONNECT
+	client    string // the client id, may be empty
+	token     string // the password of CONNECT
 	subs      []subscription
 	size      int               // of the above, roughly as production writes it
 	user      string            // the meta "user" that the engine has
@@ -65,16 +64,8 @@ type session struct {
 	channel string
 }
 
-// credential is a token. Whatever prints or logs it writes "[token]".
-type credential string
-
-const hidden = "[token]"
-
-// Format implements fmt.Formatter.
-func (credential) Format(s fmt.State, _ rune) { fmt.Fprint(s, hidden) }
-
-// LogValue implements slog.LogValuer.
-func (credential) LogValue() slog.Value { return slog.StringValue(hidden) }
+// Format prints nothing of the session, which holds a token, for any verb.
+func (*session) Format(s fmt.State, _ rune) { fmt.Fprint(s, "mqtt session") }
 
 var (
 	errConfig = errors.New("the configuration cannot be read")

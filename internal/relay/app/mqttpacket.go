@@ -68,7 +68,7 @@ func (c *call) connect(ctx context.Context, r mqtt.Request) error {
 
 func (c *call) login(p mqtt.Connect) {
 	c.connected, c.changed = true, true
-	c.client, c.token = string(p.ClientID), credential(p.Password)
+	c.client, c.token = string(p.ClientID), string(p.Password)
 	c.size = len(c.client) + len(c.token)
 	if c.client != "" {
 		c.sender = map[string]string{"sender": c.client}
@@ -101,7 +101,7 @@ func (c *call) grant(ctx context.Context) (pubsub.Grant, *refusal) {
 	if c.token == "" {
 		return pubsub.Grant{}, forbidden("", "no token: CONNECT had no password, or there was no CONNECT")
 	}
-	claims, err := c.verifier.Verify(ctx, string(c.token), c.now)
+	claims, err := c.verifier.Verify(ctx, c.token, c.now)
 	if err != nil {
 		return pubsub.Grant{}, refusedToken(err)
 	}

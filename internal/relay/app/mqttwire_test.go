@@ -3,6 +3,7 @@ package app_test
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,7 +76,12 @@ func expand(line string) string {
 // connect is a CONNECT of version 5 with a password.
 func connect(id, token string) []byte {
 	body := "\x00\x04MQTT\x05\x42\x00\x3c\x00" + field(id) + field(token)
-	return append([]byte{0x10, byte(len(body)&0x7f | 0x80), byte(len(body) >> 7)}, body...)
+	return append(head(0x10, len(body)), body...)
+}
+
+// head is a fixed header with a length of three bytes, needed or not.
+func head(first byte, n int) []byte {
+	return []byte{first, byte(n&0x7f | 0x80), byte(n>>7&0x7f | 0x80), byte(n >> 14)}
 }
 
 func field(s string) string { return string([]byte{byte(len(s) >> 8), byte(len(s))}) + s }
@@ -144,12 +150,14 @@ func (k *talk) give(fresh []grip.Event) (lines []string) {
 
 // keep returns the events that the last rest bytes of content belong to, as
 // far as they do.
-func keep(in []grip.Event, rest int) (held []grip.Event) {
-	for i := len(in) - 1; i >= 0 && rest > 0; i-- {
-		c := in[i].Content
-		c = c[max(0, len(c)-rest):]
-		rest -= len(c)
-		held = append([]grip.Event{{Type: in[i].Type, Content: append([]byte(nil), c...)}}, held...)
+func keep(in []grip.Event, rest int) []grip.Event {
+	first := len(in)
+	for ; rest > 0; first-- {
+		rest -= len(in[first-1].Content)
+	}
+	held := slices.Clone(in[first:])
+	if rest < 0 {
+		held[0].Content = held[0].Content[-rest:]
 	}
 	return held
 }

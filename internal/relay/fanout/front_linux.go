@@ -64,7 +64,7 @@ func (f *front) accept(raw syscall.RawConn) {
 			f.admit(fd, addr)
 		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
 			spare = f.shed(raw, spare)
-		case errors.Is(err, os.ErrClosed):
+		case errors.Is(err, net.ErrClosed):
 			return
 		case errors.Is(err, unix.ECONNABORTED) || errors.Is(err, unix.EINTR):
 		default:
@@ -74,14 +74,15 @@ func (f *front) accept(raw syscall.RawConn) {
 	}
 }
 
-// acceptOne waits for a connection and accepts it.
+// acceptOne waits for a connection and accepts it. It fails with net.ErrClosed
+// once the listener is closed.
 func acceptOne(raw syscall.RawConn) (fd int, addr unix.Sockaddr, err error) {
 	waited := raw.Read(func(l uintptr) bool {
 		fd, addr, err = unix.Accept4(int(l), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 		return err != unix.EAGAIN
 	})
 	if waited != nil {
-		return 0, nil, waited
+		return 0, nil, net.ErrClosed // no deadline is set, so there is no other reason
 	}
 	return fd, addr, err
 }

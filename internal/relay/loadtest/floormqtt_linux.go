@@ -1,7 +1,5 @@
 package loadtest
 
-import "encoding/binary"
-
 // What the floor answers as a broker: the least that is legal, with the accept
 // key that belongs to the load generator's only key.
 const (
@@ -48,15 +46,4 @@ func (f *floor) packet(fd int, content []byte) error {
 		return f.flush(fd)
 	}
 	return errClientFrame
-}
-
-// appendServerFrame writes an unmasked frame of at most maxContent bytes.
-func appendServerFrame(dst, content []byte) []byte {
-	dst = append(dst, finalBinary)
-	if len(content) < length16 {
-		dst = append(dst, byte(len(content)))
-	} else {
-		dst = binary.BigEndian.AppendUint16(append(dst, length16), uint16(len(content)))
-	}
-	return append(dst, content...)
 }

@@ -156,3 +156,14 @@ func unmask(content, key []byte) {
 		content[i] ^= key[i%maskLen]
 	}
 }
+
+// appendServerFrame writes an unmasked frame of at most maxContent bytes.
+func appendServerFrame(dst, content []byte) []byte {
+	dst = append(dst, finalBinary)
+	if len(content) < length16 {
+		dst = append(dst, byte(len(content)))
+	} else {
+		dst = binary.BigEndian.AppendUint16(append(dst, length16), uint16(len(content)))
+	}
+	return append(dst, content...)
+}
