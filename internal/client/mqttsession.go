@@ -99,7 +99,7 @@ func (s *session) dial() (err error) {
 		return &Error{Op: s.op, Category: CategoryConfig, Reason: "bad_url", Err: err}
 	}
 	way := &tap{client: s.client}
-	conn, resp, err := websocket.Dial(s.ctx, u.String(), &websocket.DialOptions{
+	conn, resp, err := websocket.Dial(s.ctx, u.String(), &websocket.DialOptions{ //nolint:bodyclose // the library closes the body of a handshake
 		HTTPClient:   &http.Client{Transport: way, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 		HTTPHeader:   http.Header{"User-Agent": {s.client.agent()}},
 		Subprotocols: []string{mqttProtocol},

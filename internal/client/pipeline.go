@@ -85,10 +85,10 @@ func (p *pipeline) run(ctx context.Context, work <-chan job) {
 			continue
 		}
 		if len(work) == 0 {
-			p.out.Flush() // a failure shows in the reader, which has the deadline
+			_ = p.out.Flush() // a failure shows in the reader, which has the deadline
 		}
 	}
-	p.out.Flush()
+	_ = p.out.Flush()
 	close(p.sent)
 	reader.Wait()
 	stop()
@@ -111,7 +111,7 @@ func (p *pipeline) write(ctx context.Context, j job) error {
 	select {
 	case p.sent <- f:
 	default:
-		p.out.Flush() // the answers that make room may be to what is still here
+		_ = p.out.Flush() // the answers that make room may be to what is still here
 		p.sent <- f
 	}
 	return nil
@@ -158,7 +158,7 @@ func (p *pipeline) readAll(ctx context.Context) {
 
 func (p *pipeline) readOne(ctx context.Context) error {
 	if p.in.Buffered() == 0 {
-		p.conn.SetReadDeadline(time.Now().Add(p.client.timeout()))
+		_ = p.conn.SetReadDeadline(time.Now().Add(p.client.timeout()))
 	}
 	resp, err := http.ReadResponse(p.in, nil)
 	if err != nil {
@@ -170,7 +170,7 @@ func (p *pipeline) readOne(ctx context.Context) error {
 		verdict = p.breakOff(ctx, err)
 	}
 	if resp.Close && p.broken == nil {
-		p.breakOff(ctx, io.EOF)
+		_ = p.breakOff(ctx, io.EOF)
 	}
 	return verdict
 }

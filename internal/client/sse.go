@@ -52,7 +52,7 @@ func (t eventStreams) Open(ctx context.Context, r Request) (Stream, error) {
 		s.log = t.client.Log
 	}
 	if err := s.awaitOpen(); err != nil {
-		s.Close()
+		_ = s.Close()
 		return nil, err
 	}
 	return s, nil

@@ -108,7 +108,7 @@ func (s *subscription) connection(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer stream.Close() // the reason it ended is known already
+	defer func() { _ = stream.Close() }() // the reason it ended is known already
 	began := time.Now()
 	err = s.follow(stream)
 	s.lost = time.Now()

@@ -154,7 +154,7 @@ func TestWrongPacketsAreRefused(t *testing.T) {
 			l.send(0)
 			in := inbound{answered: 3, open: true}
 			err := in.feed(appendServerFrame(nil, []byte(tt.content)), brokerExpect(40), l, 0)
-			if err == nil || tt.want != nil && err != tt.want { //nolint:errorlint // never wrapped
+			if err == nil || tt.want != nil && err != tt.want {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
