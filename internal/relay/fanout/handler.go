@@ -24,8 +24,10 @@ type Request struct {
 	// Method, Path and RawQuery are as the client sent them: Path is not
 	// decoded, RawQuery has no question mark.
 	Method, Path, RawQuery string
-	// Host is the authority the client asked for.
-	Host string
+	// Host is the authority the client asked for, Secure tells that it came over
+	// TLS. A follow-up has those of the request that is held.
+	Host   string
+	Secure bool
 	// Header holds the client's header with canonical names. It is nil for a
 	// follow-up: the engine asks with its own rights, not the client's.
 	Header http.Header
@@ -35,10 +37,15 @@ type Request struct {
 	// Remote is the client's address, Conn the number its log lines carry.
 	Remote string
 	Conn   uint64
-	// FollowUp is set when the engine asks again for a held stream; Last then
-	// has an entry for each channel of the stream that has a prev-id.
+	// FollowUp is set when the engine asks by itself: with GET for the next link
+	// of a held stream, with POST for the gone link of one that has ended. Path is
+	// then the link as the Handler gave it, which may be an absolute URI, without
+	// its query.
 	FollowUp bool
-	Last     []grip.Last
+	// Last has an entry for each channel of the held connection that has a
+	// prev-id. It is set for next links, and when the request of a long-poll is
+	// asked once more.
+	Last []grip.Last
 }
 
 // Response is a Handler's answer. The engine only reads Header, so Handlers may
@@ -51,6 +58,12 @@ type Response struct {
 	Body []byte
 	// Stream, if not nil, continues the body; the engine closes it.
 	Stream io.ReadCloser
-	// Instruct, if not nil, tells the engine what to do with the connection.
+	// Instruct, if not nil, tells the engine what to do with the connection. Its
+	// links must be ones that the Handler can be asked for: paths, or absolute
+	// URIs. Status, Reason and Expose are the Handler's to follow, not the engine's,
+	// but for the Reason of a held stream.
 	Instruct *grip.Instruct
+	// Prefix is what the names of the channels begin with although the origin does
+	// not know: filters name channels without it.
+	Prefix string
 }

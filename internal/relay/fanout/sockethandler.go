@@ -42,11 +42,24 @@ type Socket struct {
 	Remote string
 	// State is the Handler's own, kept between calls. Only Events touches it.
 	State any
+	// MaxChannels is how many channels the socket may listen to, more are left
+	// out; 0 stands for 20 (grip.md, 4). The Handler may set it before it accepts
+	// the socket.
+	MaxChannels int
+	// Prefix is as in Response. The Handler may set it before it accepts the socket.
+	Prefix string
+
+	push func(*Reply) bool // set by the engine
 }
 
-// Reply is a Handler's answer to events. Events and Control take effect in the
-// order control messages first, then events, and both before any later item
-// reaches the socket.
+// Push does what a Reply asks for without having been asked: for origins that
+// speak by themselves. It waits until the socket has taken it, may be called from
+// any goroutine, and reports false if the socket has ended. What a Push brings
+// before the socket is accepted takes effect when it is.
+func (s *Socket) Push(r *Reply) bool { return s.push(r) }
+
+// Reply is a Handler's answer to events. Control takes effect first, then
+// Events, then Then, and all before any later item reaches the socket.
 type Reply struct {
 	// Refuse, in the answer to EventOpen, is sent in place of the handshake.
 	Refuse *Response
@@ -56,13 +69,23 @@ type Reply struct {
 	// Events are sent to the client: EventText, EventBinary, EventPing,
 	// EventPong; EventClose ends the socket, EventDisconnect drops it.
 	Events []grip.Event
-	// Control subscribes, unsubscribes, and sets meta for filters.
+	// Control subscribes, unsubscribes, sets meta for filters and keep-alives,
+	// delays messages, and detaches the Handler from the socket: it then gets
+	// EventClose and no further call, while items go on to reach the client.
 	Control []grip.Control
+	// Then, if not nil, is the rest of the answer, for Handlers whose control
+	// messages have a place among their events. Only its Events, Control and Then
+	// count.
+	Then *Reply
 	// Rest is how many of the content bytes at the end of the batch were not
 	// accepted; they are offered again in front of the next events. 0 accepts
-	// everything.
+	// everything. What is not accepted of a batch that ends with EventClose is lost.
 	Rest int
 	// Interval, if not 0, is after how long without a call an empty batch comes;
-	// it stays until another one is given.
+	// it stays until another one is given, and a negative one ends it.
 	Interval time.Duration
+	// Settle, in the answer to EventOpen, holds frames back for so long behind the
+	// 101, or until the client's first frame: a proxy in between may drop what
+	// comes in one piece with the 101 (grip.md, 7.7).
+	Settle time.Duration
 }
