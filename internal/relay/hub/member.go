@@ -160,6 +160,9 @@ func (m *Member[T]) Deliver(p []byte) {
 	m.shard.write(m, p)
 }
 
+// Count counts one value that reaches the peer otherwise.
+func (m *Member[T]) Count() { m.shard.delivered.Add(1) }
+
 // End ends the member with cause: it receives nothing more, and what it has
 // queued, with its farewell, is written as far as the peer takes it in time.
 func (m *Member[T]) End(cause error) { m.shard.end(m, cause) }
