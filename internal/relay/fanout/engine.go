@@ -142,6 +142,7 @@ func (e *Engine) Detached() int { return e.hub.Detached() }
 func (e *Engine) Drain(ctx context.Context) error {
 	err := e.hub.Drain(ctx, hub.ErrDraining)
 	e.seq.stop()
+	e.fetch.stop()
 	e.stop()
 	done := make(chan struct{})
 	go func() { // ends when the last Handler has answered

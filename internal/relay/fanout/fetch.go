@@ -20,20 +20,27 @@ const (
 	fetchTimeout = 60 * time.Second
 	// maxPage bounds the body of a follow-up in bytes.
 	maxPage = 8 << 20
+	// gatherFor is how long a follow-up waits for others to join it. Shards take
+	// their 100 ms steps at the same time, and this lets the last of them ask.
+	gatherFor = 5 * time.Millisecond
 )
 
 // fetcher makes follow-ups. Streams that ask for the same link with the same
 // last ids share one, provided it has not begun when they ask: a follow-up that
-// has may already have read what they want to see (grip.md, 2.9).
+// has may already have read what they want to see (grip.md, 2.9). Streams that
+// ask in the same step always share.
 type fetcher struct {
 	ctx  context.Context // ends with the engine; bounds every follow-up
 	pool *sync.WaitGroup // counts the workers
 
-	mu      sync.Mutex // guards the following
-	waiting map[fetchKey]*fetch
-	running map[fetchKey]*fetch
-	queue   []*fetch
-	workers int
+	mu       sync.Mutex // guards the following
+	waiting  map[fetchKey]*fetch
+	running  map[fetchKey]*fetch
+	gathered []*fetch    // begin when timer fires
+	timer    *time.Timer // nil while nothing is gathered
+	queue    []*fetch
+	workers  int
+	ended    bool
 }
 
 // fetchKey tells follow-ups apart: the link without its query, and the ids.
@@ -72,7 +79,34 @@ func (f *fetcher) get(h Handler, link string, last []grip.Last, done func(*page)
 		r.next = w
 		return
 	}
-	f.enqueue(w)
+	f.gathered = append(f.gathered, w)
+	if f.timer == nil {
+		f.timer = time.AfterFunc(gatherFor, f.begin) // stopped by stop
+	}
+}
+
+// begin hands what was gathered to workers.
+func (f *fetcher) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.timer = nil; f.ended {
+		return
+	}
+	for _, w := range f.gathered {
+		f.enqueue(w)
+	}
+	f.gathered = nil
+}
+
+// stop begins no more follow-ups. Those who wait for one are not called: they
+// must have ended before.
+func (f *fetcher) stop() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.ended = true
+	if f.timer != nil {
+		f.timer.Stop()
+	}
 }
 
 // enqueue hands w to a worker. The caller holds f.mu.
@@ -106,7 +140,7 @@ func (f *fetcher) work() {
 
 		f.mu.Lock()
 		delete(f.running, w.key)
-		if w.next != nil {
+		if w.next != nil && !f.ended {
 			f.enqueue(w.next)
 		}
 		f.mu.Unlock()
