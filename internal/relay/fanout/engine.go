@@ -49,7 +49,7 @@ type Engine struct {
 	// onShard is ctx for calls on a shard, which must not wait for a shard.
 	onShard context.Context
 
-	workers sync.WaitGroup // goroutines that wait for Handlers; only shards and workers add
+	work crew // the goroutines that wait for Handlers
 
 	desks      sync.Pool // of *desk
 	keepAlives sync.Map  // keepAliveKey → *hub.KeepAlive, so that streams share one
@@ -143,9 +143,10 @@ func (e *Engine) Detached() int { return e.hub.Detached() }
 func (e *Engine) Drain(ctx context.Context) error {
 	err := e.hub.Drain(ctx, hub.ErrDraining)
 	e.seq.stop()
+	e.work.close()
 	done := make(chan struct{})
 	go func() { // ends when the last Handler has answered
-		e.workers.Wait()
+		e.work.Wait()
 		close(done)
 	}()
 	select { // some have just been told that their connections are gone
@@ -164,6 +165,30 @@ func (e *Engine) Drain(ctx context.Context) error {
 
 // lastWords is how long Handlers may take to answer once no connection is left.
 const lastWords = time.Second
+
+// crew is a WaitGroup that takes nobody in once it is closed, so that whoever
+// waits for it then waits for all.
+type crew struct {
+	sync.WaitGroup
+	mu     sync.Mutex // guards the following
+	closed bool
+}
+
+// start runs f on a goroutine of its own, unless the crew is closed.
+func (c *crew) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.Go(f) // waited for by Drain; ends when the Handler has answered
+	}
+	return !c.closed
+}
+
+func (c *crew) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+}
 
 // Stats are counts since the start, and of now.
 type Stats struct {

@@ -18,7 +18,7 @@ func (s *server) farewellCall(at base, link string) func() {
 		return nil
 	}
 	return func() {
-		s.engine.workers.Go(func() { // waited for by the engine; ends when the origin has answered
+		s.engine.work.start(func() {
 			s.calls <- struct{}{}
 			defer func() { <-s.calls }()
 			s.tellGone(s.engine.ctx, at, link)

@@ -153,7 +153,7 @@ func (s *socket) submit(m *hub.Member[*item], in []grip.Event) {
 	}
 	s.busy = true
 	in = cloneEvents(in)
-	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
+	s.engine.work.start(func() {
 		s.calls <- struct{}{}
 		reply, err := askEvents(s.engine.ctx, s.handler, &s.info, in)
 		<-s.calls

@@ -194,7 +194,7 @@ func (s *socket) tell(e grip.Event) {
 		_, _ = askEvents(s.engine.onShard, s.handler, &s.info, in)
 		return
 	}
-	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
+	s.engine.work.start(func() {
 		s.calls <- struct{}{}
 		_, _ = askEvents(s.engine.ctx, s.handler, &s.info, in)
 		<-s.calls
