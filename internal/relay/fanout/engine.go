@@ -115,6 +115,23 @@ func (e *Engine) deliver(it *grip.Item) int {
 	return e.hub.Publish(it.Channel, newItem(it))
 }
 
+// Recover forgets the last id of every channel and makes each held stream with a
+// next link, and each long-poll, ask its origin again: for a publisher that has
+// lost track (grip.md, 2.11).
+func (e *Engine) Recover() {
+	e.seq.forgetAll()
+	e.hub.Each(func(m *hub.Member[*item]) {
+		switch r := m.Receiver().(type) {
+		case *stream:
+			if r.next.URI != "" {
+				r.want(m, m.Now())
+			}
+		case *poll:
+			r.decide(m, outcome{again: true})
+		}
+	})
+}
+
 // listeners is how many connections listen to a channel, where one that a
 // long-poll has just left counts as listened to.
 func (e *Engine) listeners(channel string) int {

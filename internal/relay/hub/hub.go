@@ -191,6 +191,20 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 	return accepted
 }
 
+// Each calls f for every member, on the member's shard and behind what was
+// published before. It does not wait for that.
+func (h *Hub[T]) Each(f func(m *Member[T])) {
+	for _, s := range h.shards {
+		s.push(entry[T]{run: func() {
+			for _, m := range s.slots {
+				if m != nil && m.Open() {
+					s.try(m, func() { f(m) })
+				}
+			}
+		}})
+	}
+}
+
 // Ready waits until every inbox has room, so that publishers and not memory
 // bear an overload. It returns at once when there is room.
 func (h *Hub[T]) Ready(ctx context.Context) error {

@@ -112,6 +112,9 @@ func (m *Member[T]) moved(at membership[T]) {
 // Owner returns what Join or Become was given.
 func (m *Member[T]) Owner() any { return m.owner }
 
+// Receiver returns what Join or Become was given.
+func (m *Member[T]) Receiver() Receiver[T] { return m.recv }
+
 // First reports whether Join or Become found a channel that nobody listened to
 // before.
 func (m *Member[T]) First() bool { return m.first }
