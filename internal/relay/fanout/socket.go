@@ -38,10 +38,11 @@ type socket struct {
 	parts   []grip.Event // its events, slices of rest
 	queue   []grip.Event // came while busy, contents copied
 	queued  int
-	busy    bool // a call is under way on a worker
-	again   bool // a refresh came meanwhile
-	closing bool // a close frame was sent or the client is being dropped
-	told    bool // the Handler knows of the end
+	busy    bool           // a call is under way on a worker
+	again   bool           // a refresh came meanwhile
+	closing bool           // a close frame was sent or the client is being dropped
+	told    bool           // the Handler knows of the end
+	untold  grip.EventType // how it ended, for a Handler that is busy
 
 	subs     []subscription
 	meta     map[string]string
@@ -57,7 +58,10 @@ func askEvents(ctx context.Context, h SocketHandler, s *Socket, in []grip.Event)
 			err = fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
-	return h.Events(ctx, s, in)
+	if reply, err = h.Events(ctx, s, in); reply == nil && err == nil {
+		err = errNoAnswer
+	}
+	return reply, err
 }
 
 // joining is how an accepted socket joins: head and the reply's frames first.
@@ -160,9 +164,11 @@ func (s *socket) hold(m *hub.Member[*item], in []grip.Event) {
 // answered takes in what a worker brought.
 func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, err error, alive bool) {
 	s.busy = false
-	if !alive {
-		s.tellEnd()
-		return
+	if !alive || s.closing {
+		if s.untold != grip.EventUnknown { // else ended will tell
+			s.tell(s.untold)
+		}
+		return // whoever closed did not wait for this answer
 	}
 	s.apply(m, in, reply, err)
 	if s.closing || s.busy {
@@ -184,7 +190,7 @@ func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, e
 // apply does what a reply asks for.
 func (s *socket) apply(m *hub.Member[*item], in []grip.Event, reply *Reply, err error) {
 	closes := len(in) > 0 && isClose(in[len(in)-1])
-	if err != nil || reply == nil {
+	if err != nil {
 		s.engine.log.Warn("socket dropped", "cause", err, "conn", s.conn, "remote", s.remote)
 		s.drop(m)
 		return
@@ -220,10 +226,11 @@ func (s *socket) apply(m *hub.Member[*item], in []grip.Event, reply *Reply, err 
 	}
 }
 
-// drop ends the connection without a close frame.
+// drop ends the connection without a close frame. What was written before still
+// goes out.
 func (s *socket) drop(m *hub.Member[*item]) {
 	s.closing = true
-	m.Abort(errOrigin)
+	m.End(errOrigin)
 }
 
 // keepRest copies the content that was not accepted, event by event.
