@@ -183,22 +183,34 @@ func (e *Engine) Drain(ctx context.Context) error {
 // lastWords is how long Handlers may take to answer once no connection is left.
 const lastWords = time.Second
 
-// crew is a WaitGroup that takes nobody in once it is closed, so that whoever
-// waits for it then waits for all.
+// crew is a WaitGroup for goroutines that may start others. Once it is closed it
+// takes in nobody but those, so that whoever waits for it then waits for all.
 type crew struct {
 	sync.WaitGroup
-	mu     sync.Mutex // guards the following
-	closed bool
+	mu      sync.Mutex // guards the following
+	running int
+	closed  bool
 }
 
-// start runs f on a goroutine of its own, unless the crew is closed.
+// start runs f on a goroutine of its own, unless the crew has gone home.
 func (c *crew) start(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.Go(f) // waited for by Drain; ends when the Handler has answered
+	if c.closed && c.running == 0 {
+		return false
 	}
-	return !c.closed
+	c.running++
+	c.Go(func() { // waited for by Drain; ends when the Handler has answered
+		defer c.leave()
+		f()
+	})
+	return true
+}
+
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
 }
 
 func (c *crew) close() {
