@@ -35,6 +35,31 @@ type Options struct {
 	Portable bool
 	// Debug tells clients why a stream or a request failed.
 	Debug bool
+	// OrderWait is how long an item waits for the one before it, 0 for 5 s; IDLife
+	// how long an id is remembered, to drop it when it comes again, 0 for 60 s.
+	OrderWait, IDLife time.Duration
+	// Linger is for how long a channel counts as listened to after its last
+	// long-poll has ended, 0 for 60 s.
+	Linger time.Duration
+	// MaxChannels is how many channels one connection may listen to unless its
+	// Handler says otherwise, 0 for 20; more are ignored (grip.md, 4).
+	MaxChannels int
+}
+
+func (o Options) withDefaults() Options {
+	if o.OrderWait <= 0 {
+		o.OrderWait = orderWait
+	}
+	if o.IDLife <= 0 {
+		o.IDLife = idLife
+	}
+	if o.Linger <= 0 {
+		o.Linger = lingerTime
+	}
+	if o.MaxChannels <= 0 {
+		o.MaxChannels = grip.MaxChannels
+	}
+	return o
 }
 
 // Engine holds connections and delivers items to them.
@@ -67,7 +92,9 @@ type Engine struct {
 
 // New starts an engine; Drain ends it.
 func New(opt Options) *Engine {
+	opt = opt.withDefaults()
 	e := &Engine{opt: opt, log: opt.Log}
+	e.lingers.life = opt.Linger
 	e.desks.New = func() any { return new(desk) }
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -79,7 +106,7 @@ func New(opt Options) *Engine {
 		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended, Panicked: e.panicked,
 		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
 	})
-	e.seq = newSequencer(e.listeners, e.deliver)
+	e.seq = newSequencer(e.listeners, e.deliver, opt)
 	return e
 }
 

@@ -67,7 +67,7 @@ func (s *socket) subscribe(c grip.Control) {
 	}
 	most := s.info.MaxChannels
 	if most == 0 {
-		most = maxChannels
+		most = s.engine.opt.MaxChannels
 	}
 	if len(s.subs) < most {
 		s.subs = append(s.subs, next)
