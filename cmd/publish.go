@@ -194,7 +194,7 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	}
 	defer closeAll()
 	d.warnTopics([]string{o.topic}, false)
-	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, conn: conn}, out: d.output()}
+	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, echo: o.confirmGiven, conn: conn}, out: d.output()}
 	if o.confirmGiven {
 		return p.confirmed(ctx, cl, next)
 	}
