@@ -110,6 +110,8 @@ func (o *subscribeOptions) check(c *cobra.Command) error {
 		return bad("--count takes a number above zero")
 	case f.Changed("timeout") && o.timeout == 0, f.Changed("idle-timeout") && o.idle == 0:
 		return bad("a timeout must be above zero")
+	case o.format != "" && c.Root().PersistentFlags().Changed("json"), o.format != "" && c.Root().PersistentFlags().Changed("jq"):
+		return bad("--format prints no JSON; leave --json and --jq out")
 	case o.raw && (o.format != "" || f.Changed("time")):
 		return bad("--raw prints bodies alone; leave --format and --time out")
 	case o.lastID != "" && !o.durable:
