@@ -205,8 +205,20 @@ func (o *subscribeOptions) overMQTT() bool {
 	return o.transport == "mqtt" || o.transport == "auto" && distinct(o.topics) > 1 && !o.durable
 }
 
+// unique gives each topic once, in the order given.
+func unique(topics []string) []string {
+	var once []string
+	seen := make(map[string]bool, len(topics))
+	for _, t := range topics {
+		if !seen[t] {
+			seen[t], once = true, append(once, t)
+		}
+	}
+	return once
+}
+
 func distinct(topics []string) int {
-	return len(slices.Compact(slices.Sorted(slices.Values(topics))))
+	return len(unique(topics))
 }
 
 func asTopics(names []string) []pubsub.Topic {
