@@ -63,6 +63,12 @@ func (d deps) connect(ctx context.Context, c *cobra.Command, n need) (connection
 	return conn, err
 }
 
+// tokenOnStdin reports whether the token is to be read from stdin, as far as a
+// flag or a variable says so; a context cannot.
+func (d deps) tokenOnStdin() bool {
+	return d.flags.token == "-" || d.flags.token == "" && d.env("PUBSUBCTL_TOKEN") == "-"
+}
+
 // noURL is for a context that leads nowhere.
 func (d deps) noURL(s *config.Settings) error {
 	return ui.Problemf(ui.ConfigMissingURL, "no address of a service is known").

@@ -1,16 +1,18 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
-
 	"github.com/pubsubctl/pubsubctl/internal/mqtt"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 )
@@ -305,3 +307,28 @@ func TestMQTTUsesTheClientsTransport(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestMQTTLogNamesPacketsAndTheirSizesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := newBroker(t, &broker{tokens: true, hook: whenSubscribed(1, sends(live("a", "PAYLOAD")))}, "a")
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		tok, err := c.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := followMQTT(t, c, 1, "a"); !errors.Is(err, errEnough) {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`cause="GET /mqtt"`, `msg="packet sent" cause=CONNECT`, `msg="packet received" cause=SUBACK bytes=6`, `msg="packet received" cause=PUBLISH bytes=13`} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("log lacks %s:\n%s", want, log.String())
+			}
+		}
+		for _, never := range []string{tok, "PAYLOAD"} {
+			if strings.Contains(log.String(), never) {
+				t.Errorf("log holds %s:\n%s", never, log.String())
+			}
+		}
+	})
+}
