@@ -177,10 +177,11 @@ func TestMQTTHonoursTheServersKeepAlive(t *testing.T) {
 func TestMQTTToleratesOtherBrokers(t *testing.T) {
 	message := live("chat", "x")
 	for rule, send := range map[string]func(*peer){
-		"properties":                  sends([]byte{0x30, 14, 0, 4, 'c', 'h', 'a', 't', 6, 0x26, 0, 0, 0, 1, 'v', 'x'}),
-		"several packets in a frame":  sends(slices.Concat([]byte{0xd0, 0}, message)),
-		"a packet over frames":        sends(message[:1], message[1:4], emptyFrame, message[4:]),
-		"UNSUBACK unasked":            sends([]byte{0xb0, 4, 0, 9, 0, 0}, message),
+		"properties":                 sends([]byte{0x30, 14, 0, 4, 'c', 'h', 'a', 't', 6, 0x26, 0, 0, 0, 1, 'v', 'x'}),
+		"several packets in a frame": sends(slices.Concat([]byte{0xd0, 0}, message)),
+		"a packet over frames":       sends(message[:1], message[1:4], emptyFrame, message[4:]),
+		"UNSUBACK unasked":           sends([]byte{0xb0, 4, 0, 9, 0, 0}, message),
+		"the answer to an UNSUBSCRIBE in a SUBACK (Quirk Q4)": sends([]byte{0x90, 4, 0, 9, 0, 0x11}, message),
 		"SUBACK unasked":              sends([]byte{0x90, 4, 0, 9, 0, 0x11}, message),
 		"a topic alias beside a name": sends([]byte{0x30, 11, 0, 4, 'c', 'h', 'a', 't', 3, 0x23, 0, 7, 'x'}),
 		"a WebSocket ping": func(p *peer) {
