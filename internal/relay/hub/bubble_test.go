@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -178,6 +179,50 @@ func TestReceiver(t *testing.T) {
 }
 
 // A drain is over when the last bytes have left the mailboxes, too.
+// Whoever publishes at the same time, members on different shards get a channel's
+// values in one order.
+func TestConcurrentPublishersHaveOneOrder(t *testing.T) {
+	h := testHub(t, Options[string]{Shards: 4})
+	tapes := make([]*paper, 8)
+	for i := range tapes {
+		tapes[i] = &paper{done: make(chan struct{})}
+		if _, err := h.Join(Joining[string]{Sink: tapes[i], Channels: []string{"c"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var publishers sync.WaitGroup
+	for p := range 8 {
+		publishers.Go(func() {
+			for i := range 500 {
+				h.Publish("c", fmt.Sprintf("%d.%d ", p, i))
+			}
+		})
+	}
+	publishers.Wait()
+	if err := h.Drain(t.Context(), ErrDraining); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range tapes {
+		<-p.done
+		if got := p.text.String(); got != tapes[0].text.String() || strings.Count(got, " ") != 8*500 {
+			t.Fatalf("one member has\n%.300s\nanother\n%.300s", got, tapes[0].text.String())
+		}
+	}
+}
+
+// paper is a sink that keeps what is written.
+type paper struct {
+	text strings.Builder
+	done chan struct{}
+}
+
+func (p *paper) Write(b []byte) (int, bool, error) {
+	p.text.Write(b)
+	return len(b), false, nil
+}
+func (p *paper) Finish() { close(p.done) }
+func (p *paper) Abort()  { close(p.done) }
+
 func TestDrainWaitsForMailboxes(t *testing.T) {
 	bubble(t, Options[string]{
 		Shards: 1, Farewell: func(*Member[string], error) []byte { return []byte("bye") },

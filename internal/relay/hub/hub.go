@@ -188,6 +188,8 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 	if c == nil {
 		return 0
 	}
+	c.turns.Lock()
+	defer c.turns.Unlock()
 	for i, s := range h.shards {
 		if n := c.count[i].Load(); n > 0 {
 			s.push(entry[T]{channel: c, value: v})
