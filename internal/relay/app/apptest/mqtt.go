@@ -2,6 +2,7 @@ package apptest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -89,8 +90,8 @@ func everybody(t *testing.T, s *service) {
 func expiresUnder(t *testing.T, s *service) {
 	claims := fmt.Sprintf(`{"exp":%d,"x-fastly-read":["test"],"x-fastly-write":["test"]}`, time.Now().Unix()-898)
 	m, other := s.dial(t), s.dial(t)
-	m.write(t, opBinary, connect("c1", Claims(claims)))
-	other.write(t, opBinary, connect("c2", Claims(claims)))
+	m.write(t, fin|opBinary, connect("c1", Claims(claims)))
+	other.write(t, fin|opBinary, connect("c2", Claims(claims)))
 	m.talk(t, "< {connack}\n> {subscribe}\n< 90 04 00 01 00 00")
 	other.want(t, expand("{connack}"))
 	tick := time.NewTicker(100 * time.Millisecond)
@@ -174,7 +175,7 @@ func mqttListen() []item {
 		}},
 		{"79 one filter counts", Setup{}, func(t *testing.T, s *service) { // Quirk Q3
 			m := s.dial(t)
-			m.write(t, opBinary, connect("c1", Reader("test", "abcd")))
+			m.write(t, fin|opBinary, connect("c1", Reader("test", "abcd")))
 			m.talk(t, "< {connack}\n> 82 11 00 01 00 {test} 00 00 04 61 62 63 64 00\n< 90 04 00 01 00 00")
 			s.publish(t, "topic=abcd", "x")
 			s.markSockets(t, m)
@@ -275,10 +276,28 @@ func mqttPublish() []item {
 	return []item{
 		{"90 messages that vanish", Setup{}, func(t *testing.T, s *service) { // Quirk Q17
 			m, st := s.joined(t, "c1", "00"), s.open(t, "topic=other&topic=test&topic=$x&topic=", admin)
-			m.write(t, opBinary, slicesOf([]byte{0x30}, length(7+32513), field("test"), []byte{0}, make([]byte, 32513)))
+			m.write(t, fin|opBinary, slicesOf([]byte{0x30}, length(7+32513), field("test"), []byte{0}, make([]byte, 32513)))
 			m.talk(t, "> 30 0A 00 05 6F 74 68 65 72 00 68 69\n> 30 07 00 02 24 78 00 68 69\n> 30 0A 00 00 03 23 00 01 68 69 68 69\n> C0 00\n< D0 00")
 			s.markSockets(t, m)
 			st.want(t, live("mark"))
+		}},
+		{"90 the longest message", Setup{}, func(t *testing.T, s *service) {
+			m, long := s.joined(t, "c1", "00"), strings.Repeat("x", 32512)
+			st := s.open(t, "topic=test", rw)
+			m.talk(t, "> "+published(long)+"\n< "+published(long))
+			st.want(t, live(long))
+		}},
+		{"7.2 frames of any size, and in fragments", Setup{}, func(t *testing.T, s *service) {
+			k := s.dial(t)
+			for _, size := range []int{150_000, 300_000} { // the types that are passed over may be as long as they like
+				k.write(t, fin|opBinary, slicesOf([]byte{0xF0}, length(size), make([]byte, size), []byte{0xC0, 0}))
+				k.want(t, "D0 00")
+			}
+			k.write(t, opBinary, []byte{0xC0})
+			k.write(t, opContinued, []byte{0, 0xC0})
+			k.write(t, fin|opPing, nil)
+			k.write(t, fin|opContinued, []byte{0})
+			k.talk(t, "< D0 00\n< D0 00")
 		}},
 		{"91 and 92 a payload takes what follows it", Setup{}, func(t *testing.T, s *service) { // Quirk Q2
 			m, other := s.dial(t), s.joined(t, "c2", "00")

@@ -22,12 +22,15 @@ type socket struct {
 	protocol string
 }
 
-// The opcodes of RFC 6455, 11.8.
+// The opcodes of RFC 6455, 11.8, and the bit of a message's last frame.
 const (
-	opText   = 1
-	opBinary = 2
-	opClose  = 8
-	opPing   = 9
+	opContinued = 0
+	opText      = 1
+	opBinary    = 2
+	opClose     = 8
+	opPing      = 9
+
+	fin = 0x80
 )
 
 // dial opens a WebSocket with these offers of a subprotocol, one header each. A
@@ -79,9 +82,9 @@ func (k *socket) read() {
 			return
 		}
 		switch {
-		case op == 0x80|opBinary:
+		case op == fin|opBinary:
 			k.frames <- hexOf(payload)
-		case op == 0x80|opClose && len(payload) >= 2:
+		case op == fin|opClose && len(payload) >= 2:
 			k.frames <- strings.TrimSpace(fmt.Sprintf("close %d %s", binary.BigEndian.Uint16(payload), payload[2:]))
 		default:
 			k.frames <- fmt.Sprintf("frame 0x%02X %s", op, hexOf(payload))
@@ -108,10 +111,10 @@ func readFrame(r io.Reader) (first byte, payload []byte, err error) {
 	return first, payload, err
 }
 
-// write sends one frame, masked with zeros, which is as good as any mask here.
-func (k *socket) write(t *testing.T, op byte, payload []byte) {
+// write sends one frame with this first byte, masked with zeros, which is as good as any mask here.
+func (k *socket) write(t *testing.T, first byte, payload []byte) {
 	t.Helper()
-	frame := []byte{0x80 | op}
+	frame := []byte{first}
 	if len(payload) < 126 {
 		frame = append(frame, 0x80|byte(len(payload)))
 	} else {
@@ -149,7 +152,7 @@ func (k *socket) say(t *testing.T, frame string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.write(t, op, b)
+	k.write(t, fin|op, b)
 }
 
 func (k *socket) want(t *testing.T, want string) {
