@@ -159,6 +159,7 @@ func TestQuirk36NamesThatBend(t *testing.T) {
 		{"room:1", true, []string{"s:room:1", "", "d:room:1", "none"}, "colon"},
 		{"test+", true, []string{"s:test", "", "d:test", "none"}, "space"},
 		{"+test", false, []string{"s: test", ""}, "space"},
+		{"a%3Bb*", false, []string{"s:a", ""}, "match exactly; it holds a semicolon"},
 	} {
 		t.Run(c.topic, func(t *testing.T) {
 			query := "/events?topic=" + c.topic
