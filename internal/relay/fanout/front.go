@@ -161,6 +161,7 @@ type conn struct {
 	front   *front
 	remote  string
 	held    []byte // of requests that are not answered
+	need    int    // how much of it the first one takes, 0 if that is not known
 	stopped bool   // the client does not take its answers: no more for now
 	awaits  phase1
 	until   time.Time // when the client has taken too long; zero while stopped
@@ -220,6 +221,10 @@ func (c *conn) Input(m *hub.Member[*item], p []byte) {
 		c.held = append(c.held, p...)
 		data = c.held
 	}
+	if len(data) < c.need {
+		return // a body that comes byte by byte must not be parsed as often
+	}
+	c.need = 0
 	c.serve(m, data)
 }
 
@@ -306,6 +311,7 @@ func (c *conn) request(m *hub.Member[*item], data []byte) (n int, ok bool) {
 	}
 	n = head + d.parsed.length
 	if len(data) < n {
+		c.need = n
 		c.wait(m, awaitBody)
 		return 0, true
 	}

@@ -3,6 +3,7 @@ package fanout
 import (
 	"bytes"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -25,6 +26,28 @@ func serveFront(t *testing.T, opt Options, h Quick) (*Engine, *httptest.Server) 
 		})
 		s.Start()
 	})
+}
+
+// A body that comes in pieces is read once, and the request behind it too.
+func TestFrontReadsSlowBodies(t *testing.T) {
+	_, srv := serveFront(t, Options{}, quickEcho{&echo{}})
+	c, r := exchange(t, srv, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n")
+	for _, piece := range []string{"x", "y", "zGET /b HTTP/1.1\r\nHost: h\r\n", "\r\n"} {
+		if _, err := c.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	for _, path := range []string{"/a", "/b"} {
+		if got := head(t, r); !strings.Contains(got, "X-Path: "+path+"?") {
+			t.Errorf("head is %s", got)
+		}
+		wantBytes(t, r, "plain")
+	}
+	waiting, more := &conn{held: make([]byte, 100, 4096), need: 4096}, []byte("x")
+	if n := testing.AllocsPerRun(100, func() { waiting.Input(nil, more) }); n != 0 {
+		t.Errorf("%v allocations for a byte of a body", n)
+	}
 }
 
 // Many frames right behind the handshake are more than net/http's buffer holds.

@@ -124,7 +124,9 @@ func (e *Engine) writePlain(w http.ResponseWriter, resp *Response) {
 	out := e.timed(w)
 	_, _ = out.Write(resp.Body)
 	if resp.Stream != nil {
-		_, _ = io.Copy(out, resp.Stream)
+		if _, err := io.Copy(live{out}, resp.Stream); err != nil {
+			panic(http.ErrAbortHandler) // what is missing must not look complete (grip.md, 1.7)
+		}
 	}
 	// Written now, while the deadline lasts; it must not meet the next response.
 	_ = out.Flush()
@@ -151,6 +153,17 @@ func (t timed) Write(p []byte) (n int, err error) {
 		var m int
 		m, err = t.w.Write(p[n:min(len(p), n+piece)])
 		n += m
+	}
+	return n, err
+}
+
+// live is a timed response that is sent on as it comes (grip.md, 1.6).
+type live struct{ timed }
+
+// Write implements io.Writer.
+func (l live) Write(p []byte) (n int, err error) {
+	if n, err = l.timed.Write(p); err == nil {
+		err = l.Flush()
 	}
 	return n, err
 }

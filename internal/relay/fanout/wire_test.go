@@ -222,6 +222,33 @@ func TestRequestsThatAreNotHeld(t *testing.T) {
 	}
 }
 
+// broken is a Handler whose answer breaks off when broken is closed.
+type broken struct{ off chan struct{} }
+
+func (b broken) Request(context.Context, *Request) (*Response, error) {
+	r, w := io.Pipe()
+	go func() { // ends when off is closed
+		_, _ = io.WriteString(w, "half")
+		<-b.off
+		_ = w.CloseWithError(errors.New("origin died"))
+	}()
+	return &Response{Stream: r}, nil
+}
+
+// grip.md 1.6 and 1.7: an answer is passed on as it comes, and one that its
+// origin breaks off does not end in good order.
+func TestBrokenAnswer(t *testing.T) {
+	h := broken{make(chan struct{})}
+	_, srv := serve(t, Options{}, h, plainText)
+	_, r := exchange(t, srv, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	head(t, r)
+	wantBytes(t, r, "4\r\nhalf\r\n")
+	close(h.off)
+	if rest, err := io.ReadAll(r); len(rest) > 0 {
+		t.Errorf("the answer ends with %q, %v", rest, err)
+	}
+}
+
 // A slow reader of an event stream is told why, the others go on.
 func TestSlowReaderIsTold(t *testing.T) {
 	e, srv := serve(t, Options{Backlog: 128 << 10, Shards: 1}, streamer{}, plainText)
