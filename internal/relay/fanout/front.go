@@ -24,8 +24,7 @@ type Quick interface {
 
 // FrontOptions configures Front.
 type FrontOptions struct {
-	// Full reports whether one more connection is too many, given how many the
-	// front holds. Refused is told of each that was turned away; the client gets
+	// Full reports whether one more connection is too many. Refused is told of each that was turned away; the client gets
 	// Refusal.
 	Full    func() bool
 	Refused func(cause error)
