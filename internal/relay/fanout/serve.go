@@ -85,11 +85,22 @@ func ask(ctx context.Context, h Handler, r *Request) (resp *Response, err error)
 		}
 	}()
 	resp, err = h.Request(ctx, r)
-	if resp == nil && err == nil {
+	switch {
+	case err != nil:
+	case resp == nil:
 		err = errNoAnswer
+	case resp.status() < http.StatusOK || resp.status() > maxStatus:
+		// Not one that can end a request, and net/http panics at some of them.
+		err = fmt.Errorf("handler answered with status %d", resp.status())
+		if resp.Stream != nil {
+			_ = resp.Stream.Close()
+		}
 	}
 	return resp, err
 }
+
+// maxStatus is the highest status that fits into a response.
+const maxStatus = 999
 
 var errNoAnswer = errors.New("handler gave no answer")
 
