@@ -83,6 +83,7 @@ func (f *front) Accept() (net.Conn, error) {
 	for {
 		if p, ok := f.next(); ok {
 			c, err := f.open(p)
+			f.engine.handing.Add(-1)
 			if err == nil {
 				return c, nil
 			}
@@ -133,6 +134,7 @@ func (f *front) Close() error {
 	for _, p := range left {
 		p.socket.Abort()
 	}
+	f.engine.handing.Add(-int64(len(left)))
 	close(f.closed)
 	err := errors.Join(f.stop(), f.inner.Close())
 	f.loops.Wait()
@@ -149,6 +151,7 @@ func (f *front) hand(p passing) {
 	f.mu.Unlock()
 	if ended {
 		p.socket.Abort()
+		f.engine.handing.Add(-1)
 		return
 	}
 	f.poke()
@@ -283,8 +286,10 @@ func (c *conn) Flushed(m *hub.Member[*item]) {
 // pass hands the connection to net/http, with what has been read of it.
 func (c *conn) pass(m *hub.Member[*item], data []byte) {
 	read := bytes.Clone(data)
+	c.front.engine.handing.Add(1) // before the hub forgets it, so that it always counts
 	d, ok := m.Detach()
 	if !ok {
+		c.front.engine.handing.Add(-1)
 		m.Abort(errHandOver)
 		return
 	}

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"bytes"
+	"net"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -66,5 +67,52 @@ func TestFrontKeepsFramesBehindTheHandshake(t *testing.T) {
 	head(t, r)
 	for _, text := range texts {
 		(&wsClient{t, c, r}).want(ws.OpText, text)
+	}
+}
+
+// A connection on its way to net/http counts, or the limit would not hold.
+func TestFrontCountsWhatItHandsOver(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Options{})
+	l := e.Front(inner, quickEcho{&echo{}}, FrontOptions{Full: func() bool { return false }, HeaderTimeout: patience})
+	if l == inner {
+		t.Skip("this system has no front")
+	}
+	for range 3 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := l.(*front)
+	for handed := 0; handed < 3; runtime.Gosched() {
+		f.mu.Lock()
+		handed = len(f.handed)
+		f.mu.Unlock()
+	}
+	if n := e.Detached(); n != 3 {
+		t.Errorf("%d connections count, want 3", n)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if n := e.Detached(); n != 2 {
+		t.Errorf("%d connections count, want 2", n)
+	}
+	_ = l.Close()
+	if n := e.Detached(); n != 0 {
+		t.Errorf("%d connections count behind the end", n)
+	}
+	if err := e.Drain(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
