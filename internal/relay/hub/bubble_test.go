@@ -40,8 +40,13 @@ func (p *tape) end(how string) {
 func bubble(t *testing.T, opt Options[string], f func(t *testing.T, h *Hub[string])) {
 	synctest.Test(t, func(t *testing.T) {
 		opt.Encode = func(v string, _ Format) ([]byte, error) {
-			if v == "end" {
+			switch v {
+			case "end":
 				return nil, errors.New("end of stream")
+			case "attend":
+				return nil, ErrAttend
+			case "last":
+				return nil, ErrLast
 			}
 			return []byte(v), nil
 		}
@@ -270,6 +275,27 @@ func TestPanicsAtTheEnd(t *testing.T) {
 		synctest.Wait()
 		if panics != 2 || p.ended != "aborted" || len(q.wrote) != 1 {
 			t.Errorf("%d panics, %q, the other has %q", panics, p.ended, q.wrote)
+		}
+	})
+}
+
+// Nothing is written behind the value that makes a Direct member's Receiver end it.
+func TestDirectMembersAttend(t *testing.T) {
+	bubble(t, Options[string]{Shards: 1}, func(t *testing.T, h *Hub[string]) {
+		n := &note{start: time.Now(), next: time.Hour}
+		p := &tape{start: time.Now()}
+		m := joinT(t, h, Joining[string]{Sink: p, Channels: []string{"a"}, Receiver: n, Direct: true})
+		m.Do(func() { // on the shard, so that they make one round
+			for _, v := range []string{"1", "attend", "2", "last", "3"} {
+				h.Publish("a", v)
+			}
+		})
+		synctest.Wait()
+		if got := strings.Join(p.wrote, "|"); got != "12" {
+			t.Errorf("wrote %q", got)
+		}
+		if got := strings.Join(n.got, " "); got != "a1 aattend a2 alast a3" {
+			t.Errorf("delivered %q", got)
 		}
 	})
 }
