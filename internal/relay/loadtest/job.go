@@ -34,8 +34,12 @@ const (
 const (
 	// MaxConns is the most connections of one job, half of the 20,000 files a process may hold.
 	MaxConns = 10_000
-	// DefaultLimit bounds a job from its first connection to its last message.
+	// DefaultLimit bounds opening, and what else a job does beside measuring and
+	// waiting for the last messages.
 	DefaultLimit = 10 * time.Second
+	// slowDelivery is what one delivery takes a floor whose machine is busy: five
+	// times what it takes alone.
+	slowDelivery = 20 * time.Microsecond
 	// brokerLimit bounds a job over MQTT: it opens with three exchanges in place of
 	// one, and peers are slow at that.
 	brokerLimit = time.Minute
@@ -76,7 +80,9 @@ type Job struct {
 	// Warmup precedes the measured time (300 ms), Measure is its length (1.5 s);
 	// it is stretched until at least one message has reached everybody in it.
 	Warmup, Measure time.Duration
-	// Limit ends a job with an error (10 s).
+	// Limit ends a job with an error. The default is DefaultLimit, the time that is
+	// measured, and some for each delivery that may be outstanding at the end of
+	// it: with 10,000 subscribers these are a million.
 	Limit time.Duration
 }
 
@@ -89,7 +95,7 @@ func (j Job) withDefaults() Job {
 	or(&j.Parallel, defaultParal)
 	or(&j.Warmup, defaultWarmup)
 	or(&j.Measure, defaultMeasure)
-	or(&j.Limit, DefaultLimit)
+	or(&j.Limit, DefaultLimit+j.Warmup+j.Measure+time.Duration(j.Window*j.Subscribers)*slowDelivery)
 	return j
 }
 

@@ -133,7 +133,7 @@ func TestJobsOutOfBoundsAreRefused(t *testing.T) {
 		{"a payload the app refuses", Job{Payload: maxPayload + 1}},
 		{"a window past the ring's bound", Job{Window: maxWindow + 1}},
 		{"a rate for several publishers", Job{Rate: 1, Publishers: 2}},
-		{"longer than its limit", Job{Measure: time.Minute}},
+		{"longer than its limit", Job{Measure: time.Second, Limit: time.Second}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
