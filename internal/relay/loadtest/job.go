@@ -129,7 +129,7 @@ func (j Job) check() error {
 type target struct {
 	Addr      string
 	PIDs      []int
-	Core      int // the server's
+	Cores     []int // the server's and the load generator's, or the one they share
 	Wire      Wire
 	Status    int
 	Ready     string
@@ -168,8 +168,8 @@ type Result struct {
 	// Wall is the measured time; Server and Load are the processor time the server
 	// and the load generator used in it, over all their threads.
 	Wall, Server, Load time.Duration
-	// Core is the time the server's core was busy in Wall, for whomever.
-	Core time.Duration
+	// Cores is the time the cores of the two were busy in Wall, for whomever.
+	Cores time.Duration
 	// Delivered counts messages received by subscribers, Published messages every
 	// subscriber has received, Opened streams that became ready, all in Wall.
 	Delivered, Published, Opened uint64
@@ -210,10 +210,9 @@ func (r Result) ServerBusy() float64 { return share(r.Server, r.Wall) }
 // LoadBusy is the load generator's share of one core; see ServerBusy.
 func (r Result) LoadBusy() float64 { return share(r.Load, r.Wall) }
 
-// Others is the share of the server's core that somebody else used, the load
-// generator included where it has no core of its own. Above some hundredths the
-// figures are those of a disturbed server.
-func (r Result) Others() float64 { return max(0, share(r.Core-r.Server, r.Wall)) }
+// Others is how much of a core somebody else used, of those of the server and the
+// load generator. Above some hundredths the figures are those of a disturbed run.
+func (r Result) Others() float64 { return max(0, share(r.Cores-r.Server-r.Load, r.Wall)) }
 
 func per(n uint64, d time.Duration) float64 {
 	if d <= 0 {
