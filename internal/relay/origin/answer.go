@@ -146,9 +146,6 @@ func (b *backend) complete(r *fanout.Request, in *incoming, instruct *grip.Instr
 	if instruct == nil {
 		return nil
 	}
-	for i := range instruct.Channels {
-		instruct.Channels[i].Name = b.route.prefix + instruct.Channels[i].Name
-	}
 	if instruct.Hold != grip.None {
 		for _, name := range in.from.subs {
 			same := func(c grip.Channel) bool { return c.Name == name }

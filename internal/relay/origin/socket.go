@@ -239,7 +239,6 @@ func (s *session) follow(c *script, content []byte) {
 	case grip.ControlSession:
 		return
 	case grip.ControlSubscribe, grip.ControlUnsubscribe:
-		m.Channel = s.backend.route.prefix + m.Channel
 		if m.Type == grip.ControlUnsubscribe && s.isImplicit(m.Channel) {
 			return
 		}
