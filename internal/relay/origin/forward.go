@@ -149,7 +149,7 @@ func (o *outgoing) request(ctx context.Context, u *url.URL) *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	switch {
-	case o.content != nil:
+	case len(o.content) > 0:
 		content := o.content
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 		req.Body, _ = req.GetBody()
