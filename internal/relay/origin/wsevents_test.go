@@ -401,7 +401,9 @@ func TestTranscript44CloseBehindHeldBytes(t *testing.T) {
 func TestG48Batching(t *testing.T) {
 	gate := make(chan struct{}, 8)
 	r := overHTTP(t, replies(func(w http.ResponseWriter, body string) {
-		<-gate
+		if body != "DISCONNECT\r\n" {
+			<-gate
+		}
 		events(w, nil, event("TEXT", "m:"+strconv.Itoa(strings.Count(body, "TEXT"))))
 	}))
 	c := r.socket("/")
@@ -428,7 +430,9 @@ func TestG48Batching(t *testing.T) {
 func TestOneEventForEachRequest(t *testing.T) {
 	gate := make(chan struct{}, 8)
 	r := newRig(t, replies(func(w http.ResponseWriter, body string) {
-		<-gate
+		if body != "DISCONNECT\r\n" {
+			<-gate
+		}
 		events(w, nil, event("TEXT", "m:"+body))
 	}), Options{}, "* ORIGIN,over_http,one_event")
 	c := r.socket("/")
