@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,18 +114,25 @@ func TestG87Watch(t *testing.T) {
 	}
 	write("* a:1\n")
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards told
 		var told []string
+		tell := func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, text)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { // ends with ctx
 			defer close(done)
-			Watch(ctx, path, []byte("* a:1\n"), time.Second, func(r []*Route) { told = append(told, fmt.Sprint(r)) },
-				func(err error) { told = append(told, err.Error()) })
+			Watch(ctx, path, []byte("* a:1\n"), time.Second, func(r []*Route) { tell(fmt.Sprint(r)) }, func(err error) { tell(err.Error()) })
 		}()
 		step := func(want ...string) {
 			t.Helper()
 			time.Sleep(3 * time.Second)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			if len(told) != len(want) {
 				t.Errorf("told %q, want %q", told, want)
 			}
@@ -146,6 +154,11 @@ func TestG87Watch(t *testing.T) {
 		step("no such file")
 		write("* c:3\n")
 		step("* -> c:3")
+		time.Sleep(time.Second - quiet/2) // it is being written when it is read
+		write("* d")
+		time.Sleep(quiet)
+		write("* d:4\n")
+		step("* -> d:4")
 		cancel()
 		<-done
 	})
