@@ -21,22 +21,28 @@ const (
 	fetchTimeout = 60 * time.Second
 	// maxPage bounds the body of a follow-up in bytes.
 	maxPage = 8 << 20
+	// gatherFor is how long a follow-up waits for others to join it. Shards take
+	// their 100 ms steps at the same time, and this lets the last of them ask.
+	gatherFor = 5 * time.Millisecond
 )
 
 // fetcher makes follow-ups. Streams that ask for the same link with the same
 // last ids share one, provided it has not begun when they ask: a follow-up that
-// has may already have read what they want to see (grip.md, 2.9).
+// has may already have read what they want to see (grip.md, 2.9). Streams that
+// ask in the same step always share.
 type fetcher struct {
 	ctx     context.Context // ends with the engine; bounds every follow-up
 	handler Handler
 	log     *slog.Logger
-	pool    *sync.WaitGroup // counts the workers
+	pool    *crew
 
-	mu      sync.Mutex // guards the following
-	waiting map[fetchKey]*fetch
-	running map[fetchKey]*fetch
-	queue   []*fetch
-	workers int
+	mu       sync.Mutex // guards the following
+	waiting  map[fetchKey]*fetch
+	running  map[fetchKey]*fetch
+	gathered []*fetch    // begin when timer fires
+	timer    *time.Timer // nil while nothing is gathered
+	queue    []*fetch
+	workers  int
 }
 
 // base is what links are relative to: how the client asked.
@@ -64,7 +70,7 @@ type fetch struct {
 
 func (e *Engine) newFetcher(h Handler) *fetcher {
 	return &fetcher{
-		ctx: e.ctx, handler: h, log: e.log, pool: &e.workers,
+		ctx: e.ctx, handler: h, log: e.log, pool: &e.work,
 		waiting: map[fetchKey]*fetch{}, running: map[fetchKey]*fetch{},
 	}
 }
@@ -85,7 +91,20 @@ func (f *fetcher) get(at base, link string, last []grip.Last, done func(*page)) 
 		r.next = w
 		return
 	}
-	f.enqueue(w)
+	f.gathered = append(f.gathered, w)
+	if f.timer == nil {
+		f.timer = time.AfterFunc(gatherFor, f.begin) // fires soon; starts nothing once the engine has ended
+	}
+}
+
+// begin hands what was gathered to workers.
+func (f *fetcher) begin() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, w := range f.gathered {
+		f.enqueue(w)
+	}
+	f.gathered, f.timer = nil, nil
 }
 
 // enqueue hands w to a worker. The caller holds f.mu.
@@ -93,7 +112,9 @@ func (f *fetcher) enqueue(w *fetch) {
 	f.queue = append(f.queue, w)
 	if f.workers < maxFetches {
 		f.workers++
-		f.pool.Go(f.work) // waited for by the engine, ends when the queue is empty
+		if !f.pool.start(f.work) {
+			f.workers--
+		}
 	}
 }
 

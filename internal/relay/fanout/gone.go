@@ -18,7 +18,7 @@ func (s *server) farewellCall(at base, link string) func() {
 		return nil
 	}
 	return func() {
-		s.engine.workers.Go(func() { // waited for by the engine; ends when the origin has answered
+		s.engine.work.start(func() {
 			s.calls <- struct{}{}
 			defer func() { <-s.calls }()
 			s.tellGone(s.engine.ctx, at, link)
@@ -57,6 +57,8 @@ const (
 
 // lingers are the channels that long-polls have left not long ago.
 type lingers struct {
+	life time.Duration // static
+
 	mu    sync.Mutex // guards the following
 	until map[string]time.Time
 	sweep int // how many there may be before those that are over are cleared
@@ -80,7 +82,7 @@ func (l *lingers) add(names []string) {
 	}
 	for _, name := range names {
 		if len(l.until) < maxLingers {
-			l.until[strings.Clone(name)] = now.Add(lingerTime)
+			l.until[strings.Clone(name)] = now.Add(l.life)
 		}
 	}
 }
