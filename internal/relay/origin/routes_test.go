@@ -15,7 +15,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
 )
 
 func TestG24ParseRoute(t *testing.T) {

@@ -487,3 +487,19 @@ func TestG88FramesSettleBehindViceroy(t *testing.T) {
 	}
 	c.want(ws.OpText, "first")
 }
+
+// TestContentTypeWithParameters is accepted, and told once: Pushpin would refuse
+// the socket.
+func TestContentTypeWithParameters(t *testing.T) {
+	r := overHTTP(t, func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		w.Header().Set("Content-Type", eventsType+"; charset=utf-8")
+		_, _ = w.Write(body)
+	})
+	c := r.socket("/")
+	c.frame(ws.OpText, "x")
+	c.want(ws.OpText, "x")
+	if n := strings.Count(r.log.String(), "content type has parameters"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
