@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync"
 	"testing"
@@ -22,8 +23,9 @@ type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
 
-	mu      sync.Mutex // guards refused
+	mu      sync.Mutex // guards the following
 	refused int        // how many more connections are refused
+	last    net.Conn   // the origin's end of the newest one
 }
 
 func (p *pipes) Accept() (net.Conn, error) {
@@ -57,6 +59,9 @@ func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	here, there := net.Pipe()
 	select {
 	case p.conns <- there:
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.last = there
 		return here, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -244,6 +249,26 @@ func TestKeptConnectionThatTheOriginClosed(t *testing.T) {
 		}
 		if bodies.String() != strings.Repeat("PING\r\n", 5) {
 			t.Errorf("origin got %q", bodies.String())
+		}
+	})
+}
+
+// TestConnectionThatClosesWhenItIsTaken is the moment between taking a kept
+// connection and writing to it: the origin has not seen the message, so it is sent
+// again.
+func TestConnectionThatClosesWhenItIsTaken(t *testing.T) {
+	bodies := ""
+	bubble(t, replies(func(w http.ResponseWriter, body string) { bodies += body; events(w, nil) }), func(t *testing.T, b *backend, p *pipes) {
+		s := newSocket()
+		_, _, _ = call(t, b, s, grip.EventOpen)
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused {
+				_ = p.last.Close()
+				synctest.Wait() // until net/http has noticed
+			}
+		}})
+		if _, err := b.Events(ctx, s, []grip.Event{{Type: grip.EventPing}}); err != nil || bodies != "PING\r\n" {
+			t.Errorf("origin got %q, %v", bodies, err)
 		}
 	})
 }
