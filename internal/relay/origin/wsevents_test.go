@@ -203,7 +203,7 @@ func TestG17Prefixes(t *testing.T) {
 		})
 		c := r.socket("/")
 		for _, w := range want {
-			f, err := ws.ReadFrame(c.r)
+			f, err := readFrame(c.r)
 			if err != nil || string(f.Payload) != w {
 				t.Errorf("%s: got %q, %v; want %q", extension, f.Payload, err, w)
 			}
