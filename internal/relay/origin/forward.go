@@ -61,7 +61,8 @@ func (b *backend) forward(ctx context.Context, cancel context.CancelFunc, r *fan
 		body.stop()
 		return nil, err
 	}
-	in := &incoming{resp, from, cancel, body}
+	in := &incoming{Response: resp, from: from, cancel: cancel, body: body}
+	in.untouched = b.route.noGrip || !r.FollowUp && b.proxy.trusts(r.Header)
 	if resp.StatusCode < http.StatusOK {
 		_ = in.Close()
 		return nil, fmt.Errorf("%s answered status %d to a request that asks for no other protocol", from.address, resp.StatusCode)
@@ -81,7 +82,11 @@ func (b *backend) exchange(ctx context.Context, r *fanout.Request, body *request
 	} else {
 		out.header, out.body = b.requestHeader(r.Header, r.Secure), body
 	}
-	b.sign(out.header, r.Last)
+	if !r.FollowUp && b.proxy.trusts(r.Header) {
+		keepGrip(out.header, r.Header)
+	} else {
+		b.sign(out.header, r.Last)
+	}
 	return b.send(ctx, out)
 }
 
@@ -221,6 +226,8 @@ type incoming struct {
 	from   *server
 	cancel context.CancelFunc
 	body   *requestBody
+	// untouched: instructions are not for this relay.
+	untouched bool
 }
 
 func (in *incoming) Read(p []byte) (int, error) { return in.Body.Read(p) }
