@@ -183,6 +183,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := p.asked(r.Host, r.URL.EscapedPath(), r.Header, r.TLS != nil)
 	b := p.routes.Load().find(q)
 	switch {
+	case r.Method == http.MethodConnect: // a tunnel leads past every route
+		writeText(w, http.StatusMethodNotAllowed, "Method not allowed: CONNECT.\n")
 	case b != nil && b.forbids(r.Header) && !p.trusts(r.Header):
 		writeText(w, http.StatusForbidden, "Client not allowed to send WebSocket events directly.\n")
 	case b != nil:

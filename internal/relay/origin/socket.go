@@ -122,7 +122,6 @@ func (s *session) accepted(h http.Header) http.Header {
 			delete(header, name)
 		}
 	}
-	delete(header, "Date")
 	return header
 }
 
