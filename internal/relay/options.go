@@ -29,6 +29,14 @@ type Options struct {
 	Config map[string]string
 	// NoPublishToken and NoMessagesStore reproduce a half-configured service.
 	NoPublishToken, NoMessagesStore bool
+	// PublishKey, if not empty, is required on the publish API: as a Bearer, a
+	// Fastly-Key, the password of Basic, or a token signed with it.
+	PublishKey string
+	// PublishLimit is how many bytes the body of a publish request may have, 0 for
+	// 1,000,000. Fastly's paths take 256 KiB at least.
+	PublishLimit int64
+	// PublishHeaderLimit is the same for its head, 0 for 128 KiB.
+	PublishHeaderLimit int
 	// TLSCert and TLSKey name PEM files; both or neither.
 	TLSCert, TLSKey string
 	// MaxConns is how many client connections may be open; 0 stands for what the
@@ -62,6 +70,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = 30 * time.Second
+	}
+	if o.PublishLimit <= 0 {
+		o.PublishLimit = defaultPublishLimit
+	}
+	if o.PublishHeaderLimit <= 0 {
+		o.PublishHeaderLimit = maxHeader
 	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = connsByFileLimit()

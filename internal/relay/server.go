@@ -191,7 +191,7 @@ func (s *Server) front(g *guard, l net.Listener) net.Listener {
 func (s *Server) serveControl(l net.Listener) {
 	s.control = &http.Server{
 		Handler: s.controlPlane(), ReadHeaderTimeout: s.opt.HeaderTimeout, ReadTimeout: s.opt.BodyTimeout,
-		IdleTimeout: idleTimeout, ErrorLog: quiet(s.opt.Log),
+		IdleTimeout: idleTimeout, MaxHeaderBytes: s.opt.PublishHeaderLimit, ErrorLog: quiet(s.opt.Log),
 	}
 	s.serve(s.control, l, false)
 }
