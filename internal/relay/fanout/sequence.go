@@ -212,6 +212,15 @@ func (q *sequencer) forget(channel string) {
 	}
 }
 
+// forgetAll makes every channel's last id unknown.
+func (q *sequencer) forgetAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, last := range q.lasts {
+		last.id = ""
+	}
+}
+
 // drop forgets a channel that nobody listens to.
 func (q *sequencer) drop(channel string) {
 	if _, ok := q.lasts[channel]; ok {

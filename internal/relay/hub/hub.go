@@ -157,11 +157,22 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 	if _, ok := j.Sink.(*Descriptor); ok {
 		h.detached.Add(1)
 	}
-	m.first = h.acquire(m, j.Channels)
 	first := j.First
-	// Under the lock, so that a drain comes behind it and ends this member too.
-	m.shard.push(entry[T]{run: func() { m.shard.admit(m, first) }})
+	// Under the lock, so that a drain comes behind it and ends this member too; and
+	// before the member counts, so that all that is counted for it comes behind.
+	m.shard.push(entry[T]{run: func() {
+		h.joined()
+		m.shard.admit(m, first)
+	}})
+	m.first = h.acquire(m, j.Channels)
 	return m, nil
+}
+
+// joined waits until the Join that is under way has counted its member: what the
+// member writes may make somebody publish, who must then find it.
+func (h *Hub[T]) joined() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 }
 
 // Publish appends v to the inbox of each shard with members on the channel and
@@ -178,6 +189,20 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 		}
 	}
 	return accepted
+}
+
+// Each calls f for every member, on the member's shard and behind what was
+// published before. It does not wait for that.
+func (h *Hub[T]) Each(f func(m *Member[T])) {
+	for _, s := range h.shards {
+		s.push(entry[T]{run: func() {
+			for _, m := range s.slots {
+				if m != nil && m.Open() {
+					s.try(m, func() { f(m) })
+				}
+			}
+		}})
+	}
 }
 
 // Ready waits until every inbox has room, so that publishers and not memory
