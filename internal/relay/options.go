@@ -23,8 +23,27 @@ type Options struct {
 	// Data is the directory that keeps keys and retained messages; empty keeps
 	// them in memory.
 	Data string
-	// NoApp answers unrouted paths with 404 in place of the Pub/Sub app.
+	// NoApp answers unrouted requests with 502 in place of the Pub/Sub app.
 	NoApp bool
+	// Routes are lines in Pushpin's syntax: which requests go to which origins.
+	Routes []string
+	// RoutesFile has more such lines. It is read again when it changes; if it is
+	// wrong then, the routes before stay. At the start a wrong line is an error
+	// unless SkipBadRoutes leaves it out, as Pushpin does.
+	RoutesFile    string
+	SkipBadRoutes bool
+	// SigIssuer and SigKey sign requests to origins; without either they are not
+	// signed. SigKey is the secret itself, "base64:" and the secret, PEM, or
+	// "file:" and the path of one of these.
+	SigIssuer, SigKey string
+	// Debug tells clients of origins why a request failed.
+	Debug bool
+	// RouteHeader lets the header Pushpin-Route choose the route.
+	RouteHeader bool
+	// ForwardedProto is what becomes of X-Forwarded-Proto on the way to an origin.
+	ForwardedProto ForwardedProto
+	// NoFirstUpdate is as in fanout.Options.
+	NoFirstUpdate bool
 	// Config holds the items of the app's config store.
 	Config map[string]string
 	// NoPublishToken and NoMessagesStore reproduce a half-configured service.

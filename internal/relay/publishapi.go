@@ -28,11 +28,10 @@ const (
 // publisher is what the publish API needs of the engine.
 type publisher interface {
 	Publish(ctx context.Context, items ...*grip.Item) (receivers int, err error)
+	// Recover forgets the last ids of all channels and has the origins of held
+	// connections asked anew (grip.md, 2.11).
+	Recover()
 }
-
-// recoverer forgets the last ids of all channels and has each held response and
-// stream asked anew (grip.md, 2.11).
-type recoverer interface{ Recover() }
 
 // publishAPI is where items are published over HTTP: at Pushpin's path and at
 // both of Fastly's (grip.md, 3). The answer comes once all items of a request
@@ -40,10 +39,9 @@ type recoverer interface{ Recover() }
 type publishAPI struct {
 	// Static.
 	publisher  publisher
-	recoverer  recoverer // nil answers that there is none
-	gate       *gate     // nil lets everybody in
-	limit      int64     // of a request's body at /publish/
-	aliasLimit int64     // the same at Fastly's paths
+	gate       *gate // nil lets everybody in
+	limit      int64 // of a request's body at /publish/
+	aliasLimit int64 // the same at Fastly's paths
 	log        *slog.Logger
 
 	bodies sync.Pool // of *bytes.Buffer
@@ -51,7 +49,6 @@ type publishAPI struct {
 
 func newPublishAPI(o Options, p publisher) *publishAPI {
 	a := &publishAPI{publisher: p, gate: newGate(o.PublishKey), limit: o.PublishLimit, log: o.Log}
-	a.recoverer, _ = p.(recoverer)
 	a.aliasLimit = max(a.limit, leastAliasLimit)
 	a.bodies.New = func() any { return new(bytes.Buffer) }
 	return a
@@ -261,11 +258,7 @@ func read(body *bytes.Buffer, r *http.Request, limit int64) error {
 }
 
 func (a *publishAPI) recover(w http.ResponseWriter, r *http.Request, as string) {
-	if a.recoverer == nil {
-		plain(w, http.StatusNotImplemented, "Not Implemented\n")
-		return
-	}
-	a.recoverer.Recover()
+	a.publisher.Recover()
 	a.log.Info("held connections are asked anew", "remote", r.RemoteAddr)
 	done(w, as, "Updated")
 }
