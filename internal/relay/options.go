@@ -101,3 +101,6 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// DefaultMaxConns is what 0 as Options.MaxConns stands for.
+func DefaultMaxConns() int { return connsByFileLimit() }
