@@ -28,6 +28,7 @@ var (
 	errControl   = &frameFault{ws.StatusProtocolError, "control frame is fragmented or too long"}
 	errContinued = &frameFault{ws.StatusProtocolError, "continuation without a beginning, or a beginning within"}
 	errTooBig    = &frameFault{ws.StatusMessageTooBig, "message is too long"}
+	errRest      = &frameFault{ws.StatusMessageTooBig, "too much content was not accepted"}
 )
 
 // frames reassembles a client's messages. Owned by the socket's shard.
@@ -110,7 +111,7 @@ func (f *frames) check(h ws.Header) error {
 		return errControl
 	case !h.OpCode.IsControl() && (h.OpCode == ws.OpContinuation) != f.open:
 		return errContinued
-	case h.Length > maxMessage-int64(len(f.message)):
+	case !h.OpCode.IsControl() && h.Length > maxMessage-int64(len(f.message)):
 		return errTooBig
 	case eventOf(h.OpCode) == grip.EventUnknown && h.OpCode != ws.OpContinuation:
 		return errOpcode

@@ -82,7 +82,7 @@ func (s *server) newPoll(q *asked, resp *Response) *poll {
 	p := &poll{
 		session: &session{conn: q.Conn, remote: q.Remote, opened: q.at},
 		server:  s, prefix: resp.Prefix, timeout: in.Timeout, meta: in.Meta,
-		channels: subscriptions(in, resp.Prefix), verdict: make(chan outcome, 1),
+		channels: s.subscriptions(in, resp.Prefix), verdict: make(chan outcome, 1),
 	}
 	if p.timeout <= 0 {
 		p.timeout = grip.DefaultTimeout
@@ -248,9 +248,6 @@ func (p *poll) merge(held *Response, out outcome) *Response {
 	}
 	return resp
 }
-
-// maxStatus is the largest status that fits a status line.
-const maxStatus = 999
 
 // mergeHeader puts an item's header into that of a held response. What concerns
 // the connection is not the publisher's to say, GRIP's own is not the client's to

@@ -16,6 +16,10 @@ const (
 	// maxQueued is how many bytes a client may send while its Handler is busy
 	// before the engine stops reading from it.
 	maxQueued = 256 << 10
+	// maxRest and maxParts bound the content that a Handler leaves unaccepted, in
+	// bytes and in messages (grip.md, 5.7 item 8).
+	maxRest  = maxMessage
+	maxParts = 8 << 10
 	// closeWait is how long a client may take to answer a close frame.
 	closeWait = 2 * time.Second
 	// maxCalls is how many calls of one Handler's Events may be waited for at once.
@@ -40,10 +44,11 @@ type socket struct {
 	parts   []grip.Event // its events, slices of rest
 	queue   []grip.Event // came while busy, contents copied
 	queued  int
-	busy    bool // a call is under way on a worker
-	again   bool // a refresh came meanwhile
-	closing bool // a close frame was sent or the client is being dropped
-	told    bool // the Handler knows of the end, or has detached itself
+	busy    bool           // a call is under way on a worker
+	again   bool           // a refresh came meanwhile
+	closing bool           // a close frame was sent or the client is being dropped
+	told    bool           // the Handler knows of the end, or has detached itself
+	untold  grip.EventType // how it ended, for a Handler that is busy
 
 	subs     []subscription
 	meta     map[string]string
@@ -51,8 +56,6 @@ type socket struct {
 	callAt   time.Time // when an empty batch is due
 	closeAt  time.Time // when a client that does not answer a close frame is dropped
 	later    *later    // what is held back; nil for most sockets
-
-	detaching bool // to be done when the Handler has answered
 }
 
 // askEvents calls the Handler and turns its panic into an error.
@@ -62,7 +65,10 @@ func askEvents(ctx context.Context, h SocketHandler, s *Socket, in []grip.Event)
 			err = fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
-	return h.Events(ctx, s, in)
+	if reply, err = h.Events(ctx, s, in); reply == nil && err == nil {
+		err = errNoAnswer
+	}
+	return reply, err
 }
 
 // joining is how an accepted socket joins: head first, then the reply's frames.
@@ -184,13 +190,15 @@ func (s *socket) hold(m *hub.Member[*item], in []grip.Event) {
 // answered takes in what a worker brought.
 func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, err error, alive bool) {
 	s.busy = false
-	if !alive {
-		s.tellEnd()
-		return
+	if !alive || s.closing {
+		if s.untold != grip.EventUnknown { // else ended will tell
+			s.tell(s.untold)
+		}
+		return // whoever closed did not wait for this answer
 	}
 	s.apply(m, in, reply, err)
-	if s.detaching {
-		s.detach(m)
+	if s.untold != grip.EventUnknown {
+		s.tell(s.untold) // it has detached itself
 	}
 	queue := s.queue
 	s.queue, s.queued = nil, 0
@@ -212,7 +220,7 @@ func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, e
 
 // apply does what a reply asks for.
 func (s *socket) apply(m *hub.Member[*item], in []grip.Event, reply *Reply, err error) {
-	if err != nil || reply == nil {
+	if err != nil {
 		s.engine.log.Warn("socket dropped", "cause", err, "conn", s.conn, "remote", s.remote)
 		s.drop(m)
 		return
@@ -257,15 +265,19 @@ func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventTyp
 		s.awaitEnd(m)
 	case closes:
 		s.drop(m) // the origin did not answer the close (grip.md, 5.6)
+	case len(s.rest) > maxRest || len(s.parts) > maxParts:
+		s.engine.log.Warn("socket closed", "cause", errRest, "conn", s.conn, "remote", s.remote)
+		s.sayClose(m, faultClose(errRest))
 	default:
 		s.schedule(m)
 	}
 }
 
-// drop ends the connection without a close frame.
+// drop ends the connection without a close frame. What was written before still
+// goes out.
 func (s *socket) drop(m *hub.Member[*item]) {
 	s.closing = true
-	m.Abort(errOrigin)
+	m.End(errOrigin)
 }
 
 // keepRest copies the content that was not accepted, event by event.

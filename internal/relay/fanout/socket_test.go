@@ -25,6 +25,7 @@ type echo struct {
 	streamer
 	slow  bool          // answers on a worker
 	gate  chan struct{} // if not nil, each call with messages takes one first
+	open  chan struct{} // if not nil, each handshake takes one first
 	mu    sync.Mutex    // guards calls
 	calls []string
 }
@@ -42,11 +43,20 @@ func (h *echo) Events(_ context.Context, s *Socket, in []grip.Event) (*Reply, er
 	if h.gate != nil && len(in) > 0 && in[0].Type == grip.EventText {
 		<-h.gate
 	}
+	if h.open != nil && len(in) > 0 && in[0].Type == grip.EventOpen {
+		<-h.open
+	}
 	r := new(Reply)
 	for _, e := range in {
 		h.follow(s, e, r)
 	}
 	return r, nil
+}
+
+func (h *echo) count() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.calls)
 }
 
 func (h *echo) follow(s *Socket, e grip.Event, r *Reply) {
@@ -269,6 +279,42 @@ func TestSocketRest(t *testing.T) {
 		c.want(ws.OpText, "...")
 		c.want(ws.OpPing, "sync")
 	})
+}
+
+// A client whose bytes are never accepted is let go before they take the memory.
+func TestSocketRestIsBounded(t *testing.T) {
+	h := &echo{}
+	_, srv := serve(t, Options{}, hoarder{h}, plainText)
+	c := openSocket(t, srv)
+	var sent sync.WaitGroup
+	sent.Go(func() {
+		f := ws.MustCompileFrame(ws.MaskFrame(ws.NewBinaryFrame(make([]byte, 60_000))))
+		for range 40 {
+			if _, err := c.c.Write(f); err != nil {
+				return // the relay has closed
+			}
+		}
+	})
+	f, err := readFrame(c.r)
+	if err != nil || f.Header.OpCode != ws.OpClose || binary.BigEndian.Uint16(f.Payload) != 1009 {
+		t.Errorf("got %+v %q, %v", f.Header, f.Payload, err)
+	}
+	_ = c.c.Close()
+	sent.Wait()
+}
+
+// hoarder accepts nothing.
+type hoarder struct{ *echo }
+
+func (h hoarder) Events(ctx context.Context, s *Socket, in []grip.Event) (*Reply, error) {
+	if len(in) > 0 && in[0].Type == grip.EventBinary {
+		rest := 0
+		for _, e := range in {
+			rest += len(e.Content)
+		}
+		return &Reply{Rest: rest}, nil
+	}
+	return h.echo.Events(ctx, s, in)
 }
 
 // What comes while the Handler is busy goes in one batch, and a client that

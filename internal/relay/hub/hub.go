@@ -29,6 +29,10 @@ type Format uint8
 // the Receivers of Direct members.
 var ErrAttend = errors.New("value is for the receiver")
 
+// ErrLast is ErrAttend for a value behind which nothing more is to be written to
+// a Direct member in the same round: its Receiver will end it.
+var ErrLast = errors.New("value is for the receiver and the last")
+
 // Defaults of Options.
 const (
 	DefaultBacklog      = 4 << 20
@@ -39,7 +43,7 @@ const (
 type Options[T any] struct {
 	// Encode returns the bytes of v in format f, nil if v has nothing for such
 	// members. An end that is not nil ends the member once it has the bytes, but
-	// ErrAttend calls its Receiver's Deliver instead, if it has one. Encode
+	// ErrAttend or ErrLast calls its Receiver's Deliver instead, if it has one. Encode
 	// is called at least once per round, value and format in use; the bytes must
 	// not change afterwards.
 	Encode func(v T, f Format) (p []byte, end error)
@@ -51,8 +55,9 @@ type Options[T any] struct {
 	// Ended, if not nil, is called once for each member after it has ended, on
 	// its shard's goroutine. It must not block.
 	Ended func(m *Member[T], cause error)
-	// Panicked, if not nil, is told of a panic in a Receiver or in what Do was
-	// given, which then ends only its member; else the program ends.
+	// Panicked, if not nil, is told of a panic in a Receiver, in Farewell or Ended,
+	// or in what Do was given, which then ends only its member; else the program
+	// ends.
 	Panicked func(m *Member[T], value any)
 	// Shards is the number of shards; 0 stands for GOMAXPROCS.
 	Shards int
@@ -75,6 +80,7 @@ type Hub[T any] struct {
 	shards []*shard[T]
 	start  time.Time
 	loops  sync.WaitGroup
+	mail   sync.WaitGroup // counts mailboxes that are being served; added to under mu
 
 	index sync.Map // channel name → *channel[T]
 
@@ -145,7 +151,7 @@ type Joining[T any] struct {
 // sink is then still the caller's. From here on the hub closes the sink.
 func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 	m := &Member[T]{
-		shard: h.shards[int(h.turn.Add(1))%len(h.shards)], sink: j.Sink,
+		shard: h.shards[h.turn.Add(1)%uint32(len(h.shards))], sink: j.Sink,
 		recv: j.Receiver, direct: j.Direct, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
 	}
 	h.mu.Lock()
@@ -154,8 +160,12 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 		return nil, ErrDraining
 	}
 	h.members.Add(1)
-	if _, ok := j.Sink.(*Descriptor); ok {
+	switch sink := j.Sink.(type) {
+	case *Descriptor:
 		h.detached.Add(1)
+	case *Mailbox:
+		h.mail.Add(1)
+		sink.afterServe(h.mail.Done)
 	}
 	first := j.First
 	// Under the lock, so that a drain comes behind it and ends this member too; and
@@ -182,6 +192,8 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 	if c == nil {
 		return 0
 	}
+	c.turns.Lock()
+	defer c.turns.Unlock()
 	for i, s := range h.shards {
 		if n := c.count[i].Load(); n > 0 {
 			s.push(entry[T]{channel: c, value: v})
@@ -256,8 +268,9 @@ func (h *Hub[T]) Delivered() uint64 {
 }
 
 // Drain refuses joins, ends all members with cause, spread over the first half
-// of the time ctx has left, and waits for them to be gone. At the deadline it
-// cuts off the rest and returns ctx's error. The hub is of no use afterwards.
+// of the time ctx has left, and waits for them to be gone and for mailboxes to be
+// served to the end. At the deadline it cuts off the rest and returns ctx's
+// error. The hub is of no use afterwards.
 func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	h.mu.Lock()
 	h.draining = true
@@ -269,9 +282,11 @@ func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	for _, s := range h.shards {
 		s.push(entry[T]{run: func() { s.drain(cause, spread) }})
 	}
-	done := make(chan struct{})
-	go func() { // ends when the shards have, which the cut below forces
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() { // ends when the shards have, which the cut below forces, and then the mailboxes
 		h.loops.Wait()
+		close(ended)
+		h.mail.Wait()
 		close(done)
 	}()
 	select {
@@ -282,6 +297,6 @@ func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	for _, s := range h.shards {
 		s.push(entry[T]{run: s.cut})
 	}
-	<-done
+	<-ended
 	return ctx.Err()
 }
