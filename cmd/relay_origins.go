@@ -54,7 +54,7 @@ func (o *originOptions) apply(ctx context.Context, d deps, opt *relay.Options) (
 	opt.Routes, opt.RoutesFile, opt.RouteHeader = o.routes, d.path(o.file), o.routeHeader
 	opt.SigIssuer, opt.SigKey = o.sigIssuer, o.sigKey
 	opt.Debug, opt.ForwardedProto = true, relay.ProtoOnly
-	opt.PublishLimit = int64(o.publishLimit)
+	opt.PublishLimit, opt.ServicePublishLimit = int64(o.publishLimit), int64(o.publishLimit)
 	// The key that everybody knows is not redacted: it is a word of this program.
 	if o.sigKeyGiven && o.sigKey != "" {
 		if opt.SigKey, err = d.secret(ctx, config.ParseRef(o.sigKey)); err != nil {

@@ -52,8 +52,9 @@ type Options struct {
 	// Fastly-Key, the password of Basic, or a token signed with it.
 	PublishKey string
 	// PublishLimit is how many bytes the body of a publish request may have, 0 for
-	// 1,000,000. Fastly's paths take 256 KiB at least.
-	PublishLimit int64
+	// 1,000,000; ServicePublishLimit is the same at Fastly's paths, where 0 stands
+	// for PublishLimit but at least 256 KiB.
+	PublishLimit, ServicePublishLimit int64
 	// PublishHeaderLimit is the same for its head, 0 for 128 KiB.
 	PublishHeaderLimit int
 	// TLSCert and TLSKey name PEM files; both or neither.
@@ -92,6 +93,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PublishLimit <= 0 {
 		o.PublishLimit = defaultPublishLimit
+	}
+	if o.ServicePublishLimit <= 0 {
+		o.ServicePublishLimit = max(o.PublishLimit, leastServiceLimit)
 	}
 	if o.PublishHeaderLimit <= 0 {
 		o.PublishHeaderLimit = maxHeader

@@ -17,10 +17,10 @@ const (
 	// defaultPublishLimit is how large a publish request may be, as in Pushpin's
 	// example configuration.
 	defaultPublishLimit = 1_000_000
-	// leastAliasLimit is what Fastly's paths take at least, whatever the limit of
-	// /publish/: a message of the Pub/Sub app at its own largest makes a request
-	// of 76 to 109 kB (grip.md, 3.1).
-	leastAliasLimit = 256 << 10
+	// leastServiceLimit is what Fastly's paths take, whatever the limit of /publish/,
+	// unless they are given one of their own: a message of the Pub/Sub app at its
+	// own largest makes a request of 76 to 109 kB (grip.md, 3.1).
+	leastServiceLimit = 256 << 10
 	// longestChannel is how much of a channel's name a line of the log may have.
 	longestChannel = 256
 )
@@ -38,18 +38,17 @@ type publisher interface {
 // are on their way; a request with any mistake in it publishes nothing.
 type publishAPI struct {
 	// Static.
-	publisher  publisher
-	gate       *gate // nil lets everybody in
-	limit      int64 // of a request's body at /publish/
-	aliasLimit int64 // the same at Fastly's paths
-	log        *slog.Logger
+	publisher    publisher
+	gate         *gate // nil lets everybody in
+	limit        int64 // of a request's body at /publish/
+	serviceLimit int64 // the same at Fastly's paths
+	log          *slog.Logger
 
 	bodies sync.Pool // of *bytes.Buffer
 }
 
 func newPublishAPI(o Options, p publisher) *publishAPI {
-	a := &publishAPI{publisher: p, gate: newGate(o.PublishKey), limit: o.PublishLimit, log: o.Log}
-	a.aliasLimit = max(a.limit, leastAliasLimit)
+	a := &publishAPI{publisher: p, gate: newGate(o.PublishKey), limit: o.PublishLimit, serviceLimit: o.ServicePublishLimit, log: o.Log}
 	a.bodies.New = func() any { return new(bytes.Buffer) }
 	return a
 }
@@ -91,7 +90,7 @@ func (a *publishAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case publishOne:
 		a.call(w, r, func(w http.ResponseWriter, r *http.Request, as string) { a.publish(w, r, as, a.limit) })
 	case publishFor:
-		a.call(w, r, func(w http.ResponseWriter, r *http.Request, as string) { a.publish(w, r, as, a.aliasLimit) })
+		a.call(w, r, func(w http.ResponseWriter, r *http.Request, as string) { a.publish(w, r, as, a.serviceLimit) })
 	case recoverAll:
 		a.call(w, r, a.recover)
 	default:

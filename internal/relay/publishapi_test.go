@@ -122,19 +122,22 @@ func TestPublishAnswers(t *testing.T) {
 func TestPublishSizes(t *testing.T) {
 	body := func(n int) string { return oneItem + strings.Repeat(" ", n-len(oneItem)) }
 	for _, tt := range []struct {
-		limit  int64
-		target string
-		size   int
-		ok     bool
+		limit, service int64
+		target         string
+		size           int
+		ok             bool
 	}{
-		{0, "/publish/", 1_000_000, true},
-		{0, "/publish/", 1_000_001, false},
-		{0, "/service/s/publish/", 1_000_000, true},
-		{65536, "/publish/", 65536, true},
-		{65536, "/publish/", 65537, false},
-		{65536, "/service/s/publish/", 256 << 10, true},
-		{65536, "/service/s/publish/", 256<<10 + 1, false},
-		{65536, "/s/publish", 109_000, true},
+		{0, 0, "/publish/", 1_000_000, true},
+		{0, 0, "/publish/", 1_000_001, false},
+		{0, 0, "/service/s/publish/", 1_000_000, true},
+		{65536, 0, "/publish/", 65536, true},
+		{65536, 0, "/publish/", 65537, false},
+		{65536, 0, "/service/s/publish/", 256 << 10, true},
+		{65536, 0, "/service/s/publish/", 256<<10 + 1, false},
+		{65536, 0, "/s/publish", 109_000, true},
+		{0, 65536, "/s/publish", 65536, true},
+		{0, 65536, "/s/publish", 65537, false},
+		{0, 65536, "/publish", 65537, true},
 	} {
 		for _, chunked := range []bool{false, true} {
 			e := &fakeEngine{}
@@ -143,7 +146,7 @@ func TestPublishSizes(t *testing.T) {
 				r.ContentLength = -1
 			}
 			w := httptest.NewRecorder()
-			testAPI(e, func(o *Options) { o.PublishLimit = tt.limit }).ServeHTTP(w, r)
+			testAPI(e, func(o *Options) { o.PublishLimit, o.ServicePublishLimit = tt.limit, tt.service }).ServeHTTP(w, r)
 			if tt.ok != (w.Code == 200) || !tt.ok && (w.Code != 400 || w.Body.String() != "Request body too large.\n") || tt.ok != (len(e.items) == 1) {
 				t.Errorf("limit %d, %s, %d bytes, chunked %v: %d %q", tt.limit, tt.target, tt.size, chunked, w.Code, w.Body)
 			}
