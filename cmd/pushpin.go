@@ -41,6 +41,7 @@ func calledPushpin(arg0 string) bool {
 type pushpinOptions struct {
 	config, logLevel, logFile, port string
 	routes                          []string
+	instance                        uint16
 	verbose, version, help          bool
 }
 
@@ -53,7 +54,7 @@ func (o *pushpinOptions) flags() *pflag.FlagSet {
 	f.StringVar(&o.logFile, "logfile", "", "`FILE` for the log; default is stdout")
 	f.StringVar(&o.port, "port", "", "`[ADDRESS:]PORT` for clients, in place of http_port")
 	f.StringArrayVar(&o.routes, "route", nil, "a `ROUTE` in place of the routes file; repeatable")
-	f.String("id", "", "has no effect")
+	f.Uint16Var(&o.instance, "id", 0, "number of this instance; moves the publish port")
 	f.BoolP("merge-output", "m", false, "has no effect")
 	f.BoolVarP(&o.version, "version", "v", false, "print the version")
 	f.BoolVarP(&o.help, "help", "h", false, "print this")
@@ -140,6 +141,7 @@ func (o pushpinOptions) serve(ctx context.Context, d deps, out *lineWriter) erro
 	// The CLI waits for a line with this end, whatever the level.
 	out.line(d.now(), slog.LevelInfo, "started")
 	err = s.Wait(ctx)
+	opt.Log.Info("stopping...")
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), pushpinGrace)
 	defer cancel()
 	if late := s.Shutdown(stop); late != nil && !errors.Is(late, context.DeadlineExceeded) {
@@ -150,7 +152,7 @@ func (o pushpinOptions) serve(ctx context.Context, d deps, out *lineWriter) erro
 
 // over is what the configuration says, unless a flag says otherwise.
 func (o pushpinOptions) over(conf pushpinConf) (relay.Options, error) {
-	opt, err := conf.options()
+	opt, err := conf.options(int(o.instance))
 	if err != nil {
 		return opt, fmt.Errorf("configuration: %w", err)
 	}

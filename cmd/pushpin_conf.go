@@ -17,9 +17,12 @@ import (
 // What Pushpin is where its configuration says nothing.
 const (
 	pushpinPort        = "7999"
-	pushpinPublishPort = "5561"
+	pushpinPublishPort = 5561
 	loopback           = "127.0.0.1"
-	maxPushpinConf     = 1 << 20
+	// instancePorts is how far the publish ports of two instances are apart.
+	instancePorts  = 10
+	maxPort        = 1<<16 - 1
+	maxPushpinConf = 1 << 20
 )
 
 // pushpinConf is Pushpin's configuration file: an INI file, of which keys are
@@ -110,8 +113,9 @@ func (c pushpinConf) path(key string) string {
 	return filepath.Join(c.dir, name)
 }
 
-// options makes a relay's options of the configuration.
-func (c pushpinConf) options() (relay.Options, error) {
+// options makes a relay's options of the configuration. An instance other than 0
+// has its publish port a multiple of ten further, so that several can run.
+func (c pushpinConf) options(instance int) (relay.Options, error) {
 	o := relay.Options{
 		NoApp: true, SkipBadRoutes: true,
 		RoutesFile: c.path("proxy/routesfile"), Debug: c.truth("proxy/debug", false),
@@ -124,7 +128,7 @@ func (c pushpinConf) options() (relay.Options, error) {
 	if o.Listen, err = address(c.text("runner/http_port", pushpinPort)); err != nil {
 		return o, fmt.Errorf("http_port: %w", err)
 	}
-	if o.Control, err = c.publishAddress(); err != nil {
+	if o.Control, err = c.publishAddress(instance); err != nil {
 		return o, err
 	}
 	conns, err1 := c.number("runner/client_maxconn", 0)
@@ -161,16 +165,26 @@ func (c pushpinConf) everyAddress() bool {
 // publishAddress keeps the publish API, which Pushpin gives no key, on this
 // machine where the configuration names no address or all of them, as the one
 // that the Fastly CLI writes does.
-func (c pushpinConf) publishAddress() (string, error) {
+func (c pushpinConf) publishAddress(instance int) (string, error) {
 	host := c.text("handler/push_in_http_addr", loopback)
 	if c.everyAddress() {
 		host = loopback
 	}
-	addr, err := address(net.JoinHostPort(host, c.text("handler/push_in_http_port", pushpinPublishPort)))
-	if err != nil {
-		return "", fmt.Errorf("push_in_http_port: %w", err)
+	port, err1 := c.number("handler/push_in_http_port", pushpinPublishPort)
+	offset, err2 := c.number("global/port_offset", 0)
+	if err := errors.Join(err1, err2); err != nil {
+		return "", err
 	}
-	return addr, nil
+	if instance > 0 {
+		offset = instance * instancePorts
+	}
+	if port != 0 { // which lets the system choose
+		port += offset
+	}
+	if port > maxPort {
+		return "", fmt.Errorf("push_in_http_port: %d is no port", port)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }
 
 func (c pushpinConf) forwardedProto() relay.ForwardedProto {

@@ -57,7 +57,7 @@ subscription_linger=60
 
 func TestServedConfiguration(t *testing.T) {
 	c := pushpinConf{parseINI(servedConf), "/tmp"}
-	got, err := c.options()
+	got, err := c.options(0)
 	want := relay.Options{
 		Listen: "127.0.0.1:7677", Control: "127.0.0.1:5561", NoApp: true, RoutesFile: "/tmp/pushpin-routes-1234abcd", SkipBadRoutes: true,
 		SigIssuer: "viceroy", SigKey: "viceroy_dev_signing_key_dont_use_in_production", RouteHeader: true, ForwardedProto: relay.ProtoOnly,
@@ -99,15 +99,36 @@ func TestPushpinConfiguration(t *testing.T) {
 		{"accepted protocol headers", "[proxy]\naccept_x_forwarded_protocol=true", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoOnly }},
 		{"neither", "[proxy]\nset_x_forwarded_protocol=false", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoPassed }},
 	} {
-		o, err := pushpinConf{parseINI(tt.conf), "conf"}.options()
+		o, err := pushpinConf{parseINI(tt.conf), "conf"}.options(0)
 		if err != nil || !tt.want(o) {
 			t.Errorf("%s: %+v, %v", tt.name, o, err)
 		}
 	}
 	for _, bad := range []string{"[runner]\nhttp_port=x", "[runner]\nhttp_port=70000", "[handler]\npush_in_http_port=-1", "[handler]\npush_in_http_max_body_size=1k"} {
-		if o, err := (pushpinConf{parseINI(bad), ""}).options(); err == nil {
+		if o, err := (pushpinConf{parseINI(bad), ""}).options(0); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, o)
 		}
+	}
+}
+
+// As observed on Pushpin 1.36: an instance's number takes the offset's place.
+func TestPushpinInstances(t *testing.T) {
+	for _, tt := range []struct {
+		conf     string
+		instance int
+		want     string
+	}{
+		{"", 0, "127.0.0.1:5561"}, {"", 3, "127.0.0.1:5591"},
+		{"[global]\nport_offset=20", 0, "127.0.0.1:5581"}, {"[global]\nport_offset=20", 3, "127.0.0.1:5591"},
+		{"[global]\nport_offset=20\n[handler]\npush_in_http_port=0", 0, "127.0.0.1:0"},
+	} {
+		o, err := pushpinConf{parseINI(tt.conf), ""}.options(tt.instance)
+		if err != nil || o.Control != tt.want || o.Listen != "127.0.0.1:7999" {
+			t.Errorf("%q, instance %d: %s, %s, %v", tt.conf, tt.instance, o.Listen, o.Control, err)
+		}
+	}
+	if _, err := (pushpinConf{}).options(65535); err == nil {
+		t.Error("a port beyond the last is accepted")
 	}
 }
 
@@ -201,7 +222,7 @@ func FuzzParseINI(f *testing.F) {
 	f.Add("[a]\nb=\"c\\\"d\"\n[")
 	f.Fuzz(func(t *testing.T, text string) {
 		c := pushpinConf{parseINI(text), "dir"}
-		if o, err := c.options(); err == nil && (o.Listen == "" || o.Control == "") {
+		if o, err := c.options(0); err == nil && (o.Listen == "" || o.Control == "") {
 			t.Errorf("no address of %q: %+v", text, o)
 		}
 	})

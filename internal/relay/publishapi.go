@@ -36,6 +36,10 @@ type publisher interface {
 // publishAPI is where items are published over HTTP: at Pushpin's path and at
 // both of Fastly's (grip.md, 3). The answer comes once all items of a request
 // are on their way; a request with any mistake in it publishes nothing.
+//
+// Unlike Pushpin it takes bodies in chunks, queries behind the path, calls of
+// /recover/ without a length, and keeps connections open; it answers HEAD without
+// a body; and net/http answers what is no HTTP, in its own words.
 type publishAPI struct {
 	// Static.
 	publisher    publisher
@@ -129,25 +133,21 @@ const (
 )
 
 // acceptable chooses the type of the answer: the last one named that there is,
-// as Pushpin does, which does not look at weights either.
+// as Pushpin does, which looks neither at weights nor beyond small letters.
 func acceptable(accept []string) (as string, ok bool) {
-	named := false
+	if len(accept) == 0 {
+		return typeText, true
+	}
 	for _, line := range accept {
 		for part := range strings.SplitSeq(line, ",") {
 			media, _, _ := strings.Cut(part, ";")
-			switch media = strings.ToLower(strings.TrimSpace(media)); media {
-			case "":
-				continue
+			switch strings.TrimSpace(media) {
 			case typeText, "text/*", "*/*", "*":
 				as = typeText
 			case typeJSON, "application/*":
 				as = typeJSON
 			}
-			named = true
 		}
-	}
-	if !named {
-		return typeText, true
 	}
 	return as, as != ""
 }
@@ -203,7 +203,9 @@ func (a *publishAPI) items(r *http.Request, limit int64) ([]*grip.Item, error) {
 	if err := read(body, r, limit); err != nil {
 		return nil, err
 	}
-	items, err := grip.ParsePublish(body.Bytes()) // keeps nothing of the body
+	// Some systems put a byte order mark in front of whatever they write.
+	text := bytes.TrimPrefix(body.Bytes(), []byte("\ufeff"))
+	items, err := grip.ParsePublish(text) // keeps nothing of text
 	if err != nil {
 		return nil, &publishRefusal{http.StatusBadRequest, invalid(err)}
 	}

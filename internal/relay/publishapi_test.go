@@ -48,7 +48,7 @@ func call(a http.Handler, method, target, head, body string) *httptest.ResponseR
 	r := httptest.NewRequest(method, target, strings.NewReader(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body))) // as net/http's server leaves it there
 	for line := range strings.Lines(head) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
 		r.Header.Add(name, value)
 	}
 	w := httptest.NewRecorder()
@@ -78,10 +78,12 @@ func TestPublishAnswers(t *testing.T) {
 		{"POST", "/publish/", "Accept: application/*", oneItem, 200, "{\"message\":\"Published\"}\n", typeJSON, 1},
 		{"POST", "/publish/", "Accept: text/*", oneItem, 200, "Published\n", typeText, 1},
 		{"POST", "/publish/", "Accept: *", oneItem, 200, "Published\n", typeText, 1},
-		{"POST", "/publish/", "Accept: ", oneItem, 200, "Published\n", typeText, 1},
+		{"POST", "/publish/", "Accept: ", oneItem, 406, "Not Acceptable. Supported formats are text/plain and application/json.\n", typeText, 0},
+		{"POST", "/publish/", "Accept: APPLICATION/JSON", oneItem, 406, "Not Acceptable. Supported formats are text/plain and application/json.\n", typeText, 0},
+		{"POST", "/publish/", "", "\ufeff" + oneItem, 200, "Published\n", typeText, 1},
 		{"POST", "/publish/", "Accept: text/plain, application/json;q=0.1, image/png", oneItem, 200, "{\"message\":\"Published\"}\n", typeJSON, 1},
 		{"POST", "/publish/", "Accept: application/json, text/plain", oneItem, 200, "Published\n", typeText, 1},
-		{"POST", "/publish/", "Accept: text/plain\nAccept: APPLICATION/JSON", oneItem, 200, "{\"message\":\"Published\"}\n", typeJSON, 1},
+		{"POST", "/publish/", "Accept: text/plain\nAccept: application/json", oneItem, 200, "{\"message\":\"Published\"}\n", typeJSON, 1},
 		{"POST", "/publish/", "Accept: text/html", oneItem, 406, "Not Acceptable. Supported formats are text/plain and application/json.\n", typeText, 0},
 		{"GET", "/publish/", "", "", 405, "Method not allowed: GET.\n", typeText, 0},
 		{"PUT", "/service/abc/publish/", "", oneItem, 405, "Method not allowed: PUT.\n", typeText, 0},
