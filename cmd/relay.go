@@ -320,6 +320,7 @@ func (d deps) greet(r relay.Ready, o relayOptions, keys []store.Key) {
 	if r.Control != "" {
 		d.io.Note("control   %s", r.Control)
 	}
+	d.greetOrigins(r, o)
 	if o.app == "none" || len(keys) == 0 || o.keysGiven && !d.io.ErrTTY {
 		return
 	}

@@ -28,6 +28,7 @@ type originOptions struct {
 	sigIssuer, sigKey string
 	sigKeyGiven       bool
 	routeHeader       bool
+	noFirstUpdate     bool
 	publishKey        string
 	publishLimit      ui.Size
 }
@@ -36,7 +37,8 @@ func (o *originOptions) define(f *pflag.FlagSet) {
 	f.StringArrayVar(&o.routes, "route", nil, "forward what matches, as `'PATTERN TARGET'` in Pushpin's syntax; repeatable")
 	f.StringVar(&o.file, "routes", "", "`FILE` of such routes; read again when it changes")
 	f.BoolVar(&o.routeHeader, "route-header", false, "let the header Pushpin-Route choose a route by its id")
-	f.StringVar(&o.sigIssuer, "sig-iss", defaultSigIssuer, "issuer in Grip-Sig, the signature of forwarded requests; empty: unsigned")
+	f.BoolVar(&o.noFirstUpdate, "no-first-update", false, "do not ask origins again a second after a channel's first subscriber")
+	f.StringVar(&o.sigIssuer, "sig-iss", defaultSigIssuer, "`ISSUER` in Grip-Sig, the signature of forwarded requests; empty: unsigned")
 	f.StringVar(&o.sigKey, "sig-key", defaultSigKey, "key of Grip-Sig, a `REF`: a secret, base64:SECRET, or PEM")
 	f.StringVar(&o.publishKey, "publish-key", "", "require this key, a `REF`, on the publish API")
 	f.Var(&o.publishLimit, "publish-limit", "`SIZE` of a publish request at most (default 1000000 bytes)")
@@ -52,6 +54,7 @@ func completeOriginFlags(c *cobra.Command) {
 // apply sets what the flags say, secrets looked up.
 func (o *originOptions) apply(ctx context.Context, d deps, opt *relay.Options) (err error) {
 	opt.Routes, opt.RoutesFile, opt.RouteHeader = o.routes, d.path(o.file), o.routeHeader
+	opt.NoFirstUpdate = o.noFirstUpdate
 	opt.SigIssuer, opt.SigKey = o.sigIssuer, o.sigKey
 	opt.Debug, opt.ForwardedProto = true, relay.ProtoOnly
 	opt.PublishLimit, opt.ServicePublishLimit = int64(o.publishLimit), int64(o.publishLimit)
@@ -65,6 +68,31 @@ func (o *originOptions) apply(ctx context.Context, d deps, opt *relay.Options) (
 		opt.PublishKey, err = d.secret(ctx, config.ParseRef(o.publishKey))
 	}
 	return err
+}
+
+// greetOrigins says what an origin has to know, and how to publish to what it
+// holds.
+func (d deps) greetOrigins(r relay.Ready, o relayOptions) {
+	if len(o.origins.routes) == 0 && o.origins.file == "" && o.app != "none" {
+		return
+	}
+	switch {
+	case o.origins.sigIssuer == "" || o.origins.sigKey == "":
+		d.io.Note("signed    no")
+	case o.origins.sigKeyGiven:
+		d.io.Note("signed    iss %s, the key of --sig-key", o.origins.sigIssuer)
+	default:
+		d.io.Note("signed    iss %s, key %s", o.origins.sigIssuer, defaultSigKey)
+	}
+	if r.Control == "" || o.origins.publishKey != "" {
+		return
+	}
+	_, _ = fmt.Fprintf(d.io.Err, `
+Paste into another terminal to publish to the streams on channel test:
+
+  curl -d '{"items":[{"channel":"test","formats":{"http-stream":{"content":"hello\n"}}}]}' %s/publish/
+
+`, r.Control)
 }
 
 // originProblem gives the errors about origins their advice; others pass.
