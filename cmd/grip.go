@@ -197,6 +197,7 @@ type gripJSON struct {
 	ID        string   `json:"id,omitempty"`
 	Size      int      `json:"size"`
 	LatencyMS float64  `json:"latency_ms"`
+	Endpoint  string   `json:"endpoint"`
 }
 
 func runGripPublish(c *cobra.Command, d deps, o gripOptions) error {
@@ -221,12 +222,12 @@ func runGripPublish(c *cobra.Command, d deps, o gripOptions) error {
 	}
 	if d.io.JSON {
 		return d.output().Write(ctx, gripJSON{"published", o.item.Channel, string(o.item.Action), o.item.Formats,
-			o.item.ID, len(o.item.Body), millis(sent.Took)})
+			o.item.ID, len(o.item.Body), millis(sent.Took), target.String()})
 	}
 	what := fmt.Sprintf("%d bytes, ", len(o.item.Body))
 	if o.item.Action != client.GripSend {
 		what = string(o.item.Action) + ", "
 	}
-	d.io.Note("published to %s (%s%.1f ms)", o.item.Channel, what, millis(sent.Took))
+	d.io.Note("published to %s at %s (%s%.1f ms)", o.item.Channel, target, what, millis(sent.Took))
 	return nil
 }
