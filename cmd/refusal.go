@@ -175,10 +175,22 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	case "tls":
 		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause, ""
 	}
+	if dns, ok := errors.AsType[*net.DNSError](e); ok {
+		cause = "the name " + dns.Name + " cannot be resolved: " + dns.Err
+	}
 	if onLoopback(host) {
-		return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl relay"
+		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
 	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+}
+
+// relayAt is the command that starts a relay at an address of this machine.
+func relayAt(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Host == defaultListen {
+		return "pubsubctl relay"
+	}
+	return "pubsubctl relay --listen " + u.Host
 }
 
 // onLoopback reports whether an address is of this machine, where the remedy
