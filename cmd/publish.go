@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -331,6 +332,11 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 		if err := p.out.Write(ctx, j); err != nil {
 			return err
 		}
+	}
+	if late && !p.o.message().MQTT && bytes.IndexByte(body, '\r') >= 0 {
+		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back whole within "+p.o.confirm.String()).
+			Because("it has a carriage return, which an event stream reads as the end of a line").
+			Try("pubsubctl publish --confirm --transport mqtt " + pasteWord(p.o.topic) + " BODY")
 	}
 	if late {
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back within "+p.o.confirm.String()).

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -173,6 +174,9 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	case "closed":
 		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
 	case "tls":
+		if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
+			return fmt.Sprintf("%s does not speak TLS", host), cause, "pubsubctl " + a.verb + " --url http" + strings.TrimPrefix(host, "https") + " " + pasteWord(a.topics[0])
+		}
 		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause, ""
 	}
 	if dns, ok := errors.AsType[*net.DNSError](e); ok {
@@ -237,6 +241,9 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIPublishFailed:
 		return "the service could not publish", why + "; its publish-token is missing or wrong, or Fanout is off", ""
 	case ui.APIStoreWrite:
+		if !pubsub.LegalKey("r:" + a.topics[0]) {
+			return "the service cannot store a message of this topic", why + "; the name is longer than 1,022 bytes or has one of # ; ? ^ |, which no store takes", ""
+		}
 		return "the service could not store the message", why + "; the messages store is missing, or the topic is written more than once a second", ""
 	case ui.APIStoreRead:
 		return "the service could not read a stored message", why, ""
