@@ -50,10 +50,11 @@ func newPublish(d deps) *cobra.Command {
 		Short:   "Publish a message, or many",
 		Long: "Publish BODY to TOPIC: the argument, a file, or stdin. Success means that the\n" +
 			"service took the message; how many received it is not known.\n\n" +
-			"A retained message reaches durable subscribers only; --retain --ttl 0 clears it.\n" +
-			"With --template the body is a Go template over .n, .time, .topic and, with\n" +
-			"--lines, .line. Up to --parallel requests are in flight at once; above 1 the\n" +
-			"order of messages is kept only on plain HTTP and for bodies not read from stdin.",
+			"A retained message reaches durable streams and MQTT clients only; --retain --ttl 0\n" +
+			"with the body '' clears it. With --template the body is a Go template over .n, .time,\n" +
+			".topic and, with --lines, .line. Up to --parallel requests are in flight at once;\n" +
+			"above 1 the order of messages is kept only on plain HTTP and for bodies not read\n" +
+			"from stdin.",
 		Example: "  pubsubctl publish test 'hello world'\n" +
 			"  echo '{\"n\":1}' | pubsubctl publish test\n" +
 			"  pubsubctl publish test '{{.n}} at {{.time}}' --template --count 100 --rate 50/s\n" +
@@ -91,6 +92,7 @@ func (o *publishOptions) define(c *cobra.Command) {
 	f.Var(&o.confirm, "confirm", "subscribe too, and wait this long for the message to come back")
 	f.Lookup("confirm").NoOptDefVal = "5s"
 	f.BoolVar(&o.expand, "template", false, "the body is a Go template, expanded for each message")
+	noDefault(f, "every", "ttl", "confirm")
 	f.SortFlags = false
 	defineTopicFlag(c)
 	completeWords(c, "transport", "http", "mqtt")
