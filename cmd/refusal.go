@@ -175,9 +175,9 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
 	case "tls":
 		if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
-			return fmt.Sprintf("%s does not speak TLS", host), cause, "pubsubctl " + a.verb + " --url http" + strings.TrimPrefix(host, "https") + " " + pasteWord(a.topics[0])
+			return fmt.Sprintf("%s does not speak TLS", host), cause, a.at("http" + strings.TrimPrefix(host, "https"))
 		}
-		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause, ""
+		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause + "; SSL_CERT_FILE names further ones to trust", "pubsubctl help environment"
 	}
 	if dns, ok := errors.AsType[*net.DNSError](e); ok {
 		cause = "the name " + dns.Name + " cannot be resolved: " + dns.Err
@@ -186,6 +186,11 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
 	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+}
+
+// at is the command for another address of the service.
+func (a asked) at(url string) string {
+	return "pubsubctl " + a.verb + " --url " + url + " " + pasteWord(a.topics[0])
 }
 
 // relayAt is the command that starts a relay at an address of this machine.
@@ -227,6 +232,9 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	why = evidence(e)
 	switch ui.Code(e.Code()) {
 	case ui.APIPlatform:
+		if strings.HasPrefix(a.conn.url, "http://") && strings.Contains(e.Text, "HTTP request to an HTTPS server") {
+			return "the service at " + a.conn.url + " speaks TLS only", why, a.at("https" + strings.TrimPrefix(a.conn.url, "http"))
+		}
 		return "the answer does not come from the Pub/Sub app", why + " without the app's headers" + a.platformGuess(e.Status), look
 	case ui.APIProtocol:
 		return "the answer is not one of the Pub/Sub app", innermost(e), look

@@ -29,3 +29,13 @@ func TestNetworkAdvice(t *testing.T) {
 		}
 	}
 }
+
+func TestTLSOnlyService(t *testing.T) {
+	a := asked{verb: "subscribe", topics: []string{"a b"}, conn: connection{url: "http://localhost:81"}}
+	e := &client.Error{Op: "subscribe", Category: client.CategoryAPI, Reason: "platform", Status: 400, Text: "Client sent an HTTP request to an HTTPS server."}
+	text, why, next := a.explainService(e)
+	if text != "the service at http://localhost:81 speaks TLS only" || why != "status 400: "+e.Text ||
+		next != "pubsubctl subscribe --url https://localhost:81 'a b'" {
+		t.Errorf("text %q, why %q, next %q", text, why, next)
+	}
+}
