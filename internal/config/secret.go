@@ -193,6 +193,9 @@ func (r Ref) lookup(ctx context.Context, l Lookup) (string, error) {
 // failure says of which reference the lookup failed, and why.
 func (r Ref) failure(err error) *Error {
 	e := &Error{Reason: SecretFailed, Text: "cannot read the secret " + r.String(), Detail: innermost(err), Err: err}
+	if r.kind == Keyring { // the program it lacks is not one the user named
+		e.Detail = "the system keyring: " + err.Error()
+	}
 	switch {
 	case r.IsZero():
 		e.Reason, e.Text, e.Detail = SecretMissing, "a secret is empty", "is a variable not set?"
