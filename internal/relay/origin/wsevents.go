@@ -55,7 +55,11 @@ func (w *webSocketOverHTTP) open(ctx context.Context) (*fanout.Reply, error) {
 		w.header["Sec-WebSocket-Extensions"] = []string{"grip"}
 	}
 	for {
+		if err := w.target.startOpening(ctx); err != nil {
+			return nil, err
+		}
 		a, err := w.exchange(ctx, []grip.Event{{Type: grip.EventOpen}}, 0)
+		<-w.target.opening
 		if err != nil {
 			return nil, err
 		}
