@@ -4,7 +4,7 @@ import threading
 
 from grip_case import case
 from grip_trial import item, reply, response, stream
-from grip_wire import PATIENCE, Origin, basic
+from grip_wire import PATIENCE, Origin, basic, settle
 
 
 def hold(mode, *channels, body=b"", extra=()):
@@ -149,9 +149,16 @@ def origin_closes(t):
 
 @case("1.7: origin is cut in the middle")
 def origin_cut(t):
-    t.script([reply(b"half", "Content-Length: 8", length=False), Origin.CUT])
+    arrived = threading.Event()
+
+    def answer(_):
+        yield reply(b"half", "Content-Length: 8", length=False)
+        arrived.wait(PATIENCE)
+        yield Origin.CUT
+    t.script(answer)
     client = t.ask("", "Accept: */*")
     client.until("half")
+    arrived.set()
     t.note("client 1 3 s later: %s" % client.ends_within(3))
 
 
@@ -347,6 +354,7 @@ def stream_large_body(t):
     t.script(hold("stream", t.ch, body=b"y" * 150000 + b"init\n"))
     client = t.ask("", "Accept: */*")
     client.until("init\n")
+    settle()  # the hold begins after the body, and nothing announces it
     t.publish(stream(t.ch, "after\n"))
     client.until("after\n")
 
