@@ -98,6 +98,7 @@ func (s *Server) open(ctx context.Context) error {
 		if err != nil {
 			return &StoreError{s.opt.Data, err}
 		}
+		s.warnDamaged(b.Unreadable())
 		kept = b
 	}
 	all, err := withKeys(kept, s.opt.Keys)
@@ -110,6 +111,18 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.store = all
 	return nil
+}
+
+// namedAtMost is how many damaged records one line names.
+const namedAtMost = 10
+
+// warnDamaged tells of records that answer with errors from now on, so that
+// nobody takes the first such answer for the client's fault.
+func (s *Server) warnDamaged(names []string) {
+	if len(names) > 0 {
+		s.opt.Log.Warn("stored records are damaged", "count", len(names), "records", names[:min(len(names), namedAtMost)],
+			"dir", s.opt.Data, "cause", "their checksums do not match; messages of these topics and tokens of these keys are refused")
+	}
 }
 
 // listen binds both planes and then serves them.

@@ -149,6 +149,32 @@ func TestDataDirectory(t *testing.T) {
 	}
 }
 
+// A record whose bytes have changed is no reason not to start, and is named.
+func TestDamagedRecordIsNamedAtTheStart(t *testing.T) {
+	o := testOptions()
+	o.Data = t.TempDir()
+	s := startT(t, o)
+	post(t, s, "topic=test&retain=true", "kept")
+	stopT(t, s)
+	path := filepath.Join(o.Data, "relay.db")
+	b, err := os.ReadFile(path)
+	if err != nil || !bytes.Contains(b, []byte("kept")) {
+		t.Fatal("the message is not in the file", err)
+	}
+	if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte("kept"), []byte("kepT")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	startT(t, o)
+	line, _, _ := strings.Cut(log.String(), "\n")
+	for _, want := range []string{"level=WARN", "msg=\"stored records are damaged\"", "count=1", "records=[r:test]", "dir=" + o.Data} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the first line is %q, want %s in it", line, want)
+		}
+	}
+}
+
 func TestGivenKeysAreNotWrittenDown(t *testing.T) {
 	o := testOptions()
 	o.Data = t.TempDir()

@@ -95,6 +95,11 @@ func (a *App) Events(ctx context.Context, s *fanout.Socket, in []grip.Event) (*f
 	return c.reply(rest), nil
 }
 
+// maxChannels is how many channels a socket may listen to: far more than Fanout
+// allows, because each topic takes two and the App warns by itself where Fanout
+// would silently leave some out (pubsub-app.md, 11).
+const maxChannels = 1 << 12
+
 // openSocket answers a handshake. No credential is asked for (Quirk Q14), and
 // MQTT cannot be switched off (Quirk Q38).
 func (a *App) openSocket(ctx context.Context, s *fanout.Socket) (*fanout.Reply, error) {
@@ -109,6 +114,7 @@ func (a *App) openSocket(ctx context.Context, s *fanout.Socket) (*fanout.Reply, 
 	}
 	s.State = &session{}
 	s.Handshake = nil // an idle socket need not keep what nobody asks for again
+	s.MaxChannels = maxChannels
 	return &fanout.Reply{Header: h, Events: []grip.Event{{Type: grip.EventOpen}}, Interval: pollEvery}, nil
 }
 

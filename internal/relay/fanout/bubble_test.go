@@ -87,6 +87,7 @@ type rig struct {
 	t *testing.T
 	e *Engine
 	o *origin
+	s *server
 }
 
 // inBubble runs f with an engine and an origin whose n-th answer is "page n" at
@@ -98,7 +99,8 @@ func inBubble(t *testing.T, opt Options, f func(r *rig)) {
 		o.answer = func(n int, _ *Request) (*Response, error) {
 			return &Response{Body: fmt.Appendf(nil, "[page %d]", n), Instruct: durable(fmt.Sprint("v", n))}, nil
 		}
-		r := &rig{t, New(opt), o}
+		r := &rig{t: t, e: New(opt), o: o}
+		r.s = r.e.server(o)
 		f(r)
 		if err := r.e.Drain(context.Background()); err != nil {
 			t.Error(err)
@@ -110,7 +112,7 @@ func (r *rig) open(in *grip.Instruct) *tape {
 	p := newTape()
 	q := &asked{hints: r.e.hints.Load(), at: time.Now()}
 	resp := &Response{Instruct: in, Body: []byte("[open]")}
-	if _, err := r.e.join(r.o, q, resp, p, formatRaw, resp.Body); err != nil {
+	if _, err := r.s.join(q, resp, p, formatRaw, resp.Body); err != nil {
 		r.t.Fatal(err)
 	}
 	synctest.Wait()
@@ -250,7 +252,7 @@ func TestHintWhileTheOriginWasBeingAsked(t *testing.T) {
 		q := &asked{hints: r.e.hints.Load(), at: time.Now()}
 		r.publish(act("d:t", grip.Hint)) // nobody listens yet
 		p := newTape()
-		if _, err := r.e.join(r.o, q, &Response{Instruct: durable("v0")}, p, formatRaw, nil); err != nil {
+		if _, err := r.s.join(q, &Response{Instruct: durable("v0")}, p, formatRaw, nil); err != nil {
 			t.Fatal(err)
 		}
 		settle(time.Second)

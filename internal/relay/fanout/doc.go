@@ -15,6 +15,13 @@
 // remembered and asked for again: unlike the stock proxy nothing is lost there
 // (Quirk Q46). Nothing is kept for streams that are not there.
 //
+// A long-poll waits on a goroutine of net/http and is answered once: by an item,
+// by its timeout with the answer that was held, or by the origin, which is asked
+// again when a hint or a mismatch says that it knows more.
+//
+// Each Handler has its own bound on what is under way at once, so that one that
+// answers slowly takes no places from the others.
+//
 // Held plain HTTP/1 connections leave net/http: their sockets belong to a hub
 // shard, without a goroutine or buffer. TLS, HTTP/2 and other systems than
 // Linux keep a goroutine each and behave the same.

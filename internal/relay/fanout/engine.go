@@ -40,21 +40,20 @@ type Options struct {
 // Engine holds connections and delivers items to them.
 type Engine struct {
 	// Static after construction.
-	opt   Options
-	log   *slog.Logger
-	hub   *hub.Hub[*item]
-	fetch *fetcher
-	seq   *sequencer
-	ctx   context.Context // ends with the engine; bounds calls that no request bounds
-	stop  context.CancelFunc
+	opt  Options
+	log  *slog.Logger
+	hub  *hub.Hub[*item]
+	seq  *sequencer
+	ctx  context.Context // ends with the engine; bounds calls that no request bounds
+	stop context.CancelFunc
 	// onShard is ctx for calls on a shard, which must not wait for a shard.
 	onShard context.Context
-	busy    chan struct{} // a place for each Handler of a socket that is waited for
 
-	workers sync.WaitGroup // goroutines that wait for Handlers; only shards and workers add
+	work crew // the goroutines that wait for Handlers
 
 	desks      sync.Pool // of *desk
 	keepAlives sync.Map  // keepAliveKey → *hub.KeepAlive, so that streams share one
+	lingers    lingers
 
 	// Atomic.
 	conns     atomic.Uint64
@@ -76,13 +75,11 @@ func New(opt Options) *Engine {
 	ctx, stop := context.WithCancel(context.Background())
 	e.ctx, e.stop = ctx, stop
 	e.onShard = context.WithValue(ctx, shardKey{}, true)
-	e.busy = make(chan struct{}, maxBusy)
-	e.fetch = newFetcher(ctx, &e.workers)
 	e.hub = hub.New(hub.Options[*item]{
 		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended, Panicked: e.panicked,
 		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
 	})
-	e.seq = newSequencer(e.hub.Subscribers, e.deliver)
+	e.seq = newSequencer(e.listeners, e.deliver)
 	return e
 }
 
@@ -118,6 +115,15 @@ func (e *Engine) deliver(it *grip.Item) int {
 	return e.hub.Publish(it.Channel, newItem(it))
 }
 
+// listeners is how many connections listen to a channel, where one that a
+// long-poll has just left counts as listened to.
+func (e *Engine) listeners(channel string) int {
+	if n := e.hub.Subscribers(channel); n > 0 || !e.lingers.has(channel) {
+		return n
+	}
+	return 1
+}
+
 func (e *Engine) backlog() int {
 	if e.opt.Backlog > 0 {
 		return e.opt.Backlog
@@ -128,11 +134,6 @@ func (e *Engine) backlog() int {
 // Subscribers is the number of connections that listen to a channel.
 func (e *Engine) Subscribers(channel string) int { return e.hub.Subscribers(channel) }
 
-// channelLimit is how many channels one socket may listen to: far more than Fanout
-// allows, because the app uses two for each topic and warns by itself where Fanout
-// would silently leave some out (pubsub-app.md, 11).
-func (e *Engine) channelLimit() int { return 1 << 12 }
-
 // Detached is the number of connections whose sockets have left net/http.
 func (e *Engine) Detached() int { return e.hub.Detached() }
 
@@ -142,18 +143,51 @@ func (e *Engine) Detached() int { return e.hub.Detached() }
 func (e *Engine) Drain(ctx context.Context) error {
 	err := e.hub.Drain(ctx, hub.ErrDraining)
 	e.seq.stop()
-	e.stop()
+	e.work.close()
 	done := make(chan struct{})
 	go func() { // ends when the last Handler has answered
-		e.workers.Wait()
+		e.work.Wait()
 		close(done)
 	}()
+	select { // some have just been told that their connections are gone
+	case <-done:
+	case <-ctx.Done():
+	case <-time.After(lastWords):
+	}
+	e.stop()
 	select {
 	case <-done:
 		return err
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// lastWords is how long Handlers may take to answer once no connection is left.
+const lastWords = time.Second
+
+// crew is a WaitGroup that takes nobody in once it is closed, so that whoever
+// waits for it then waits for all.
+type crew struct {
+	sync.WaitGroup
+	mu     sync.Mutex // guards the following
+	closed bool
+}
+
+// start runs f on a goroutine of its own, unless the crew is closed.
+func (c *crew) start(f func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.closed {
+		c.Go(f) // waited for by Drain; ends when the Handler has answered
+	}
+	return !c.closed
+}
+
+func (c *crew) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
 }
 
 // Stats are counts since the start, and of now.
@@ -228,8 +262,17 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		return // the front's: no stream has been held on it
 	}
 	e.held.Add(-1)
-	if s.socket != nil {
+	kind := "stream ended"
+	switch {
+	case s.socket != nil:
+		kind = "socket ended"
 		s.socket.ended()
+	case s.poll != nil:
+		kind = "long-poll ended"
+		s.poll.ended(err)
+	}
+	if s.gone != nil {
+		s.gone()
 	}
 	cause := causeOf(err)
 	e.ends[cause].Add(1)
@@ -242,10 +285,6 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 			slog.String("cause", causeNames[cause]), slog.Uint64("conn", s.conn), slog.String("remote", s.remote),
 			slog.Duration("took", m.Now().Sub(s.opened).Round(time.Millisecond)),
 		}
-		if s.socket != nil {
-			e.log.LogAttrs(ctx, level, "socket ended", attrs...)
-		} else {
-			e.log.LogAttrs(ctx, level, "stream ended", attrs...)
-		}
+		e.log.LogAttrs(ctx, level, kind, attrs...)
 	}
 }

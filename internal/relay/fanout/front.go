@@ -41,7 +41,7 @@ type FrontOptions struct {
 // listener from which net/http accepts those.
 type front struct {
 	// Static after construction.
-	engine  *Engine
+	*server
 	handler Quick
 	opt     FrontOptions
 	inner   net.Listener
@@ -70,7 +70,7 @@ func (e *Engine) Front(l net.Listener, h Handler, opt FrontOptions) net.Listener
 		return l
 	}
 	f := &front{
-		engine: e, handler: q, opt: opt, inner: l,
+		server: e.server(q), handler: q, opt: opt, inner: l,
 		closed: make(chan struct{}), wake: make(chan struct{}, 1),
 	}
 	if !f.start() {
@@ -381,7 +381,7 @@ func (c *conn) hold(m *hub.Member[*item], d *desk, resp *Response) {
 	first := appendHead(make([]byte, 0, 512), 1, resp)
 	first = append(first, frame(resp.Body, formatChunk)...)
 	q := d.asked
-	m.Become(c.front.engine.joining(c.front.handler, &q, resp, formatChunk, first))
+	m.Become(c.front.joining(&q, resp, formatChunk, first))
 }
 
 // failure is the answer for an origin that could not be asked (grip.md, 1.7).

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
@@ -42,8 +43,10 @@ const (
 type stream struct {
 	// Static after construction.
 	*session
-	engine  *Engine
-	handler Handler
+	*server
+	base   base
+	prefix string
+	chain  bool // the first page is not the last, so the next is asked for at once
 
 	hints    uint64 // the engine's count when the origin was last asked
 	channels []subscription
@@ -71,36 +74,44 @@ type waiting struct {
 	item    *item
 }
 
-func newStream(e *Engine, h Handler, own *session, q *asked, in *grip.Instruct) *stream {
-	s := &stream{session: own, engine: e, handler: h, hints: q.hints}
-	s.follow(in)
+func newStream(at *server, own *session, q *asked, resp *Response) *stream {
+	s := &stream{session: own, server: at, base: q.base(), prefix: resp.Prefix, hints: q.hints}
+	s.follow(resp.Instruct)
+	s.chain = resp.Instruct.Hold == grip.None
 	return s
 }
 
 // follow takes over what an instruction says of a stream that goes on.
 func (s *stream) follow(in *grip.Instruct) {
-	channels := in.Channels[:min(len(in.Channels), maxChannels)]
-	s.channels = make([]subscription, len(channels))
-	for i, c := range channels {
-		s.channels[i] = subscription{Channel: c}
-	}
+	s.channels = subscriptions(in, s.prefix)
 	s.meta, s.next = in.Meta, in.Next
 }
 
-func (s *stream) channel(name string) *subscription {
-	for i := range s.channels {
-		if s.channels[i].Name == name {
-			return &s.channels[i]
-		}
+// subscriptions are the channels of an instruction, by the names that the hub has
+// for them.
+func subscriptions(in *grip.Instruct, prefix string) []subscription {
+	channels := in.Channels[:min(len(in.Channels), maxChannels)]
+	out := make([]subscription, len(channels))
+	for i, c := range channels {
+		c.Name = prefix + c.Name
+		out[i] = subscription{Channel: c}
 	}
-	return nil
+	return out
+}
+
+func (s *stream) channel(name string) *subscription {
+	return findSubscription(s.channels, name)
 }
 
 // Admit implements hub.Receiver. A hint that was published while the origin was
 // being asked may tell of something its answer does not have, so ask again.
 func (s *stream) Admit(m *hub.Member[*item]) {
 	now := m.Now()
-	if s.next.URI == "" {
+	switch {
+	case s.chain:
+		s.ask(m)
+		return
+	case s.next.URI == "":
 		if s.anyPrevID() {
 			m.End(errOrigin) // nothing could recover a gap (grip.md, 2.5 item 7)
 		}
@@ -290,15 +301,21 @@ func (s *stream) wait(m *hub.Member[*item], channel string, it *item) {
 func (s *stream) ask(m *hub.Member[*item]) {
 	s.phase, s.fresh, s.hints = fetching, false, s.engine.hints.Load()
 	m.Wake(time.Time{})
-	last := make([]grip.Last, 0, len(s.channels))
-	for _, c := range s.channels {
-		if c.PrevID != "" {
-			last = append(last, grip.Last{Channel: c.Name, ID: c.PrevID})
-		}
-	}
-	s.engine.fetch.get(s.handler, s.next.URI, last, func(p *page) {
+	s.fetch.get(s.base, s.next.URI, lasts(s.channels, s.prefix), func(p *page) {
 		m.Do(func() { s.page(m, p) })
 	})
+}
+
+// lasts tells the origin how far a connection has come on each channel with a
+// prev-id.
+func lasts(channels []subscription, prefix string) []grip.Last {
+	out := make([]grip.Last, 0, len(channels))
+	for _, c := range channels {
+		if c.PrevID != "" {
+			out = append(out, grip.Last{Channel: strings.TrimPrefix(c.Name, prefix), ID: c.PrevID})
+		}
+	}
+	return out
 }
 
 // page continues the stream with what a follow-up brought.
@@ -312,7 +329,7 @@ func (s *stream) page(m *hub.Member[*item], p *page) {
 	if in != nil && in.Hold == grip.Stream {
 		before := s.channels
 		s.follow(in)
-		m.SetChannels(names(in.Channels[:min(len(in.Channels), maxChannels)]))
+		m.SetChannels(names(s.channels))
 		m.Write(p.bytes(s.format))
 		s.resume(m, in)
 		if s.hasMore(before) && s.missed() {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
@@ -15,25 +16,36 @@ import (
 )
 
 // Serve answers requests through h and holds those that h wants held.
-func (e *Engine) Serve(h Handler) http.Handler { return &server{engine: e, handler: h} }
+func (e *Engine) Serve(h Handler) http.Handler { return e.server(h) }
 
+// server asks one Handler. What may be under way at once has a bound for each of
+// them, so that one that answers slowly takes no places from the others.
 type server struct {
 	engine  *Engine
 	handler Handler
+	fetch   *fetcher
+	calls   chan struct{} // a place for each call of Events that is waited for
+}
+
+func (e *Engine) server(h Handler) *server {
+	return &server{engine: e, handler: h, fetch: e.newFetcher(h), calls: make(chan struct{}, maxCalls)}
 }
 
 // asked is a request with what the engine must remember of the moment it asked.
 type asked struct {
 	Request
+	kept  *kept // the body, nil if there is none
 	hints uint64
 	at    time.Time
 }
+
+func (q *asked) base() base { return base{strings.Clone(q.Host), q.Secure} }
 
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := &asked{
 		Request: Request{
 			Method: r.Method, Path: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Host: r.Host,
-			Header: r.Header, Body: r.Body, ContentLength: r.ContentLength,
+			Header: r.Header, Body: r.Body, ContentLength: r.ContentLength, Secure: r.TLS != nil,
 			Remote: r.RemoteAddr, Conn: s.engine.conns.Add(1),
 		},
 		hints: s.engine.hints.Load(), at: time.Now(),
@@ -45,25 +57,59 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if bound := s.engine.opt.BodyTimeout; bound > 0 && r.ContentLength != 0 {
 		_ = http.NewResponseController(w).SetReadDeadline(q.at.Add(bound))
 	}
+	if r.ContentLength != 0 {
+		q.kept = &kept{from: r.Body}
+		q.Body = q.kept
+	}
+	if resp, ok := s.answer(w, r, q); ok {
+		s.holdPoll(w, r, q, resp)
+	}
+}
+
+// answer asks the Handler and does what it says. It reports true for a response
+// that is to be held as a long-poll, and has then written nothing.
+func (s *server) answer(w http.ResponseWriter, r *http.Request, q *asked) (*Response, bool) {
 	resp, err := ask(r.Context(), s.handler, &q.Request)
 	if errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
 	if err != nil {
 		s.engine.refuse(w, r, err)
-		return
+		return nil, false
 	}
 	if resp.Stream != nil {
 		defer resp.Stream.Close()
 	}
-	switch hold := resp.Instruct; {
-	case hold == nil || hold.Hold == grip.None || r.Method == http.MethodHead:
+	in := resp.Instruct
+	switch {
+	case in == nil:
 		s.engine.writePlain(w, resp)
-	case hold.Hold == grip.Stream:
-		s.hold(w, r, q, resp)
-	default:
-		s.engine.refuse(w, r, errResponseHold)
+		return nil, false
+	case !q.kept.whole():
+		s.engine.writePlain(w, requestTooLarge)
+		return nil, false
 	}
+	if err := s.filterInitial(resp); err != nil {
+		s.engine.refuse(w, r, err)
+		return nil, false
+	}
+	switch {
+	case r.Method == http.MethodHead || in.Hold == grip.None && in.Next.URI == "":
+		s.engine.writePlain(w, resp)
+	case in.Hold != grip.Response:
+		s.hold(w, r, q, resp)
+	case resp.Stream != nil:
+		s.engine.refuse(w, r, errLongPoll)
+	default:
+		return resp, true
+	}
+	return nil, false
+}
+
+// requestTooLarge answers a request that could not be sent again (grip.md, 1.7).
+var requestTooLarge = &Response{
+	Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/plain"}},
+	Body: []byte("Request too large to accept GRIP instruct.\n"),
 }
 
 // Causes of an end or a refusal at the front.
@@ -73,7 +119,7 @@ var (
 	errNoFiles = errors.New("no file descriptors are left")
 )
 
-var errResponseHold = errors.New("response holds are not available")
+var errResponseHold = errors.New("handler holds a response that it called quick")
 
 // ask calls the Handler and turns its panic into an error: one request that
 // trips over a mistake must not take the others along. It is called on shards
@@ -122,9 +168,10 @@ func (e *Engine) writePlain(w http.ResponseWriter, resp *Response) {
 	}
 	w.WriteHeader(resp.status())
 	out := e.timed(w)
-	_, _ = out.Write(resp.Body)
-	if resp.Stream != nil {
-		_, _ = io.Copy(out, resp.Stream)
+	if resp.Stream == nil {
+		_, _ = out.Write(resp.Body)
+	} else if !out.pass(resp) {
+		panic(http.ErrAbortHandler) // the client must be able to tell that it ends too early
 	}
 	// Written now, while the deadline lasts; it must not meet the next response.
 	_ = out.Flush()
@@ -164,14 +211,14 @@ func (r *Response) status() int {
 
 // hold turns the connection into a member of the hub.
 func (s *server) hold(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
-	if s.engine.canHijack(r) {
+	if resp.Stream == nil && s.engine.canHijack(r) {
 		if sink, ok := hijack(w); ok {
 			f, head := formatChunk, appendHead(nil, r.ProtoMinor, resp)
 			if r.ProtoMinor == 0 {
 				f = formatRaw
 			}
 			first := append(head, frame(resp.Body, f)...)
-			if _, err := s.engine.join(s.handler, q, resp, sink, f, first); err != nil {
+			if _, err := s.join(q, resp, sink, f, first); err != nil {
 				_, _, _ = sink.Write([]byte(unavailable))
 				sink.Finish()
 			}
@@ -235,24 +282,28 @@ func appendHead(dst []byte, minor int, resp *Response) []byte {
 }
 
 // holdPortable keeps the connection in net/http: this goroutine writes what the
-// hub puts into the mailbox.
+// hub puts into the mailbox. A body that goes on is sent before the hold begins
+// (grip.md, 2.5 item 6).
 func (s *server) holdPortable(w http.ResponseWriter, r *http.Request, q *asked, resp *Response) {
-	box := hub.NewMailbox(0)
-	own, err := s.engine.join(s.handler, q, resp, box, formatRaw, resp.Body)
-	if err != nil {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		return
-	}
-	header := w.Header()
-	for k, v := range resp.Header {
-		if k != "Content-Length" {
-			header[k] = v
+	out, first := s.engine.timed(w), resp.Body
+	if resp.Stream != nil {
+		first = nil
+		s.writeHeld(out, resp)
+		if !out.pass(resp) {
+			panic(http.ErrAbortHandler)
 		}
 	}
-	w.WriteHeader(resp.status())
-	out := s.engine.timed(w)
-	_ = out.SetReadDeadline(time.Time{}) // that was for the request's body
-	_ = out.Flush()
+	box := hub.NewMailbox(0)
+	own, err := s.join(q, resp, box, formatRaw, first)
+	switch {
+	case err != nil && resp.Stream != nil:
+		panic(http.ErrAbortHandler)
+	case err != nil:
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return
+	case resp.Stream == nil:
+		s.writeHeld(out, resp)
+	}
 	finished := box.Serve(r.Context().Done(), func(p []byte) error {
 		if _, err := out.Write(p); err != nil {
 			return err
@@ -262,6 +313,41 @@ func (s *server) holdPortable(w http.ResponseWriter, r *http.Request, q *asked, 
 	if !finished || own.cut {
 		panic(http.ErrAbortHandler) // cuts the body off, so that the client knows
 	}
+}
+
+// writeHeld writes the head of a response that stays open.
+func (s *server) writeHeld(out timed, resp *Response) {
+	header := out.w.Header()
+	for k, v := range resp.Header {
+		if k != "Content-Length" {
+			header[k] = v
+		}
+	}
+	out.w.WriteHeader(resp.status())
+	_ = out.SetReadDeadline(time.Time{}) // that was for the request's body
+	_ = out.Flush()
+}
+
+// pass writes the whole body of resp, each piece as it comes, and reports whether
+// it could.
+func (t timed) pass(resp *Response) bool {
+	_, err := flushing{t}.Write(resp.Body)
+	if err == nil {
+		_, err = io.Copy(flushing{t}, resp.Stream)
+	}
+	return err == nil
+}
+
+// flushing is a timed response that sends on each piece as it comes.
+type flushing struct{ timed }
+
+// Write implements io.Writer.
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.timed.Write(p)
+	if err == nil {
+		err = f.Flush()
+	}
+	return n, err
 }
 
 func (e *Engine) writeTimeout() time.Duration {

@@ -19,6 +19,8 @@ type session struct {
 	events bool    // the response is an event stream
 	cut    bool    // ended without an end; set by the shard before the sink ends
 	socket *socket // nil for streams
+	poll   *poll   // nil for others
+	gone   func()  // tells the origin of the end, if it wants to know
 }
 
 // maxChannels is how many subscriptions one connection may have; more are
@@ -26,40 +28,40 @@ type session struct {
 const maxChannels = 20
 
 // join makes a held stream a member of the hub.
-func (e *Engine) join(h Handler, q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) (*session, error) {
-	j := e.joining(h, q, resp, f, first)
+func (s *server) join(q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) (*session, error) {
+	j := s.joining(q, resp, f, first)
 	j.Sink = sink
-	_, err := e.hub.Join(j)
+	_, err := s.engine.hub.Join(j)
 	if err != nil {
-		e.held.Add(-1)
+		s.engine.held.Add(-1)
 	}
 	return j.Owner.(*session), err
 }
 
 // joining is how a held stream joins. A stream that only listens is a plain
 // member; one with ids, filters or a next link gets its own Receiver.
-func (e *Engine) joining(h Handler, q *asked, resp *Response, f hub.Format, first []byte) hub.Joining[*item] {
-	e.held.Add(1)
+func (s *server) joining(q *asked, resp *Response, f hub.Format, first []byte) hub.Joining[*item] {
+	s.engine.held.Add(1)
 	in := resp.Instruct
 	own := &session{
 		conn: q.Conn, remote: q.Remote, opened: q.at, format: f,
 		events: isEventStream(resp.Header.Get("Content-Type")),
 	}
-	channels := in.Channels[:min(len(in.Channels), maxChannels)]
+	own.gone = s.farewellCall(q.base(), in.Gone)
 	j := hub.Joining[*item]{
-		Format: f, First: first, Owner: own, Channels: names(channels),
-		KeepAlive: e.keepAlive(in.KeepAlive, f),
+		Format: f, First: first, Owner: own, Channels: names(subscriptions(in, resp.Prefix)),
+		KeepAlive: s.engine.keepAlive(in.KeepAlive, f),
 	}
 	if needsReceiver(in) {
-		j.Receiver = newStream(e, h, own, q, in)
+		j.Receiver = newStream(s, own, q, resp)
 	}
 	return j
 }
 
-func names(channels []grip.Channel) []string {
+func names(channels []subscription) []string {
 	out := make([]string, len(channels))
-	for i, c := range channels {
-		out[i] = c.Name
+	for i := range channels { // by place: the shard may be setting ids meanwhile
+		out[i] = channels[i].Name
 	}
 	return out
 }

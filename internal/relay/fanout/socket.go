@@ -18,8 +18,8 @@ const (
 	maxQueued = 256 << 10
 	// closeWait is how long a client may take to answer a close frame.
 	closeWait = 2 * time.Second
-	// maxBusy is how many Handlers of sockets may be waited for at once.
-	maxBusy = 64
+	// maxCalls is how many calls of one Handler's Events may be waited for at once.
+	maxCalls = 512
 )
 
 // socket is the Receiver of a WebSocket. Everything but the static fields is
@@ -27,12 +27,14 @@ const (
 type socket struct {
 	// Static after construction.
 	*session
-	engine  *Engine
+	*server
 	handler SocketHandler
 	info    Socket
+	joined  joined
 
 	frames  frames
 	early   []byte       // sent behind the handshake
+	opening *effect      // of the answer to the handshake
 	batch   []grip.Event // of one Input, used again
 	rest    []byte       // content that was not accepted, flat
 	parts   []grip.Event // its events, slices of rest
@@ -41,13 +43,16 @@ type socket struct {
 	busy    bool // a call is under way on a worker
 	again   bool // a refresh came meanwhile
 	closing bool // a close frame was sent or the client is being dropped
-	told    bool // the Handler knows of the end
+	told    bool // the Handler knows of the end, or has detached itself
 
 	subs     []subscription
 	meta     map[string]string
 	interval time.Duration
 	callAt   time.Time // when an empty batch is due
 	closeAt  time.Time // when a client that does not answer a close frame is dropped
+	later    *later    // what is held back; nil for most sockets
+
+	detaching bool // to be done when the Handler has answered
 }
 
 // askEvents calls the Handler and turns its panic into an error.
@@ -60,21 +65,35 @@ func askEvents(ctx context.Context, h SocketHandler, s *Socket, in []grip.Event)
 	return h.Events(ctx, s, in)
 }
 
-// joining is how an accepted socket joins: head and the reply's frames first.
+// joining is how an accepted socket joins: head first, then the reply's frames.
 func (s *socket) joining(reply *Reply, head []byte) hub.Joining[*item] {
 	s.engine.held.Add(1)
-	s.interval = reply.Interval
-	keep := s.control(reply.Control)
-	first, _ := appendReply(head, reply.Events)
+	s.interval = max(0, reply.Interval)
+	if reply.Settle > 0 {
+		s.later = &later{settle: reply.Settle}
+	}
+	a := s.follow(reply)
+	s.opening = &a
+	first := append(head, a.out...)
+	if s.later != nil && s.later.settle > 0 {
+		first, s.later.held = head, a.out
+	}
 	return hub.Joining[*item]{
-		Format: formatFrame, First: first, Owner: s.session, Channels: s.names(), KeepAlive: keep,
+		Format: formatFrame, First: first, Owner: s.session, Channels: names(s.subs), KeepAlive: a.keep,
 		Receiver: s, Direct: s.plain(),
 	}
 }
 
 // Admit implements hub.Receiver.
 func (s *socket) Admit(m *hub.Member[*item]) {
-	s.schedule(m)
+	s.startSettling(m)
+	m.Wake(s.wakeAt())
+	if s.opening.detach {
+		s.detach(m)
+	}
+	s.finish(m, nil, s.opening.end)
+	s.opening = nil
+	s.joined.admit(m, s)
 	if early := s.early; len(early) > 0 {
 		s.early = nil
 		s.Input(m, early)
@@ -83,6 +102,7 @@ func (s *socket) Admit(m *hub.Member[*item]) {
 
 // Input implements hub.Reader.
 func (s *socket) Input(m *hub.Member[*item], p []byte) {
+	s.settled(m)
 	if s.closing {
 		s.awaitClose(m, p)
 		return
@@ -114,6 +134,10 @@ func (s *socket) awaitClose(m *hub.Member[*item], p []byte) {
 
 // submit gives events to the Handler, now or when it has answered.
 func (s *socket) submit(m *hub.Member[*item], in []grip.Event) {
+	if s.detached() {
+		s.discard(m, in)
+		return
+	}
 	if s.busy {
 		s.hold(m, in)
 		return
@@ -129,10 +153,10 @@ func (s *socket) submit(m *hub.Member[*item], in []grip.Event) {
 	}
 	s.busy = true
 	in = cloneEvents(in)
-	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
-		s.engine.busy <- struct{}{}
+	s.engine.work.start(func() {
+		s.calls <- struct{}{}
 		reply, err := askEvents(s.engine.ctx, s.handler, &s.info, in)
-		<-s.engine.busy
+		<-s.calls
 		m.Always(func(alive bool) { s.answered(m, in, reply, err, alive) })
 	})
 }
@@ -165,12 +189,17 @@ func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, e
 		return
 	}
 	s.apply(m, in, reply, err)
-	if s.closing || s.busy {
-		return
+	if s.detaching {
+		s.detach(m)
 	}
-	if len(s.queue) > 0 {
-		queue := s.queue
-		s.queue, s.queued, s.again = nil, 0, false
+	queue := s.queue
+	s.queue, s.queued = nil, 0
+	switch {
+	case s.closing:
+		m.Resume()
+		return
+	case len(queue) > 0:
+		s.again = false
 		s.submit(m, queue)
 		m.Resume()
 		return
@@ -183,39 +212,52 @@ func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, e
 
 // apply does what a reply asks for.
 func (s *socket) apply(m *hub.Member[*item], in []grip.Event, reply *Reply, err error) {
-	closes := len(in) > 0 && isClose(in[len(in)-1])
 	if err != nil || reply == nil {
 		s.engine.log.Warn("socket dropped", "cause", err, "conn", s.conn, "remote", s.remote)
 		s.drop(m)
 		return
 	}
 	s.keepRest(in, reply.Rest)
-	if len(reply.Control) > 0 {
-		if keep := s.control(reply.Control); keep != nil {
-			m.SetKeepAlive(keep)
-		}
-		m.SetDirect(s.plain())
-		m.SetChannels(s.names())
-	}
 	if reply.Interval != 0 {
-		s.interval = reply.Interval
+		s.interval = max(0, reply.Interval)
 	}
-	out, end := appendReply(nil, reply.Events)
+	s.finish(m, in, s.perform(m, reply))
+}
+
+// perform does what a reply says and returns the event with which it ends the
+// socket, if it does.
+func (s *socket) perform(m *hub.Member[*item], reply *Reply) (end grip.EventType) {
+	a := s.follow(reply)
+	if a.keep != nil {
+		m.SetKeepAlive(a.keep)
+	}
+	if a.control {
+		m.SetDirect(s.plain())
+		m.SetChannels(names(s.subs))
+		m.Wake(s.wakeAt())
+	}
+	s.write(m, a.out)
+	if a.detach {
+		s.detach(m)
+	}
+	return a.end
+}
+
+// finish goes on, or ends the socket, as the answer to in wants it.
+func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventType) {
+	closes := len(in) > 0 && isClose(in[len(in)-1])
 	switch {
 	case end == grip.EventDisconnect:
-		m.Write(out)
 		s.drop(m)
 	case end == grip.EventClose && closes:
 		s.closing, s.told = true, true
-		m.Write(out)
 		m.End(errFinished)
 	case end == grip.EventClose:
 		s.told = true
-		s.sayClose(m, out)
+		s.awaitEnd(m)
 	case closes:
 		s.drop(m) // the origin did not answer the close (grip.md, 5.6)
 	default:
-		m.Write(out)
 		s.schedule(m)
 	}
 }
@@ -289,9 +331,15 @@ func appendReply(dst []byte, events []grip.Event) (out []byte, end grip.EventTyp
 
 // sayClose sends a close frame and waits for the client's.
 func (s *socket) sayClose(m *hub.Member[*item], frame []byte) {
+	s.write(m, frame)
+	s.awaitEnd(m)
+}
+
+// awaitEnd waits for the client's close frame, with nothing more for it.
+func (s *socket) awaitEnd(m *hub.Member[*item]) {
+	s.release(m)
 	s.closing = true
 	s.closeAt = m.Now().Add(closeWait)
-	m.Write(frame)
 	m.SetChannels(nil)
 	m.SetKeepAlive(nil)
 	m.Wake(s.closeAt)
@@ -299,14 +347,15 @@ func (s *socket) sayClose(m *hub.Member[*item], frame []byte) {
 
 // schedule sets when an empty batch is due.
 func (s *socket) schedule(m *hub.Member[*item]) {
-	if s.interval <= 0 || s.closing {
+	if s.interval <= 0 || s.closing || s.told {
+		s.callAt = time.Time{}
 		return
 	}
 	// A timer that is set already finds the new time when it fires.
 	unset := s.callAt.IsZero()
 	s.callAt = m.Now().Add(s.interval)
 	if unset {
-		m.Wake(s.callAt)
+		m.Wake(s.wakeAt())
 	}
 }
 
@@ -322,5 +371,27 @@ func (s *socket) Tick(m *hub.Member[*item], now time.Time) time.Time {
 	case !s.busy && !s.callAt.IsZero() && !now.Before(s.callAt):
 		s.submit(m, nil)
 	}
+	if s.later != nil {
+		s.later.tick(s, m, now)
+	}
+	return s.wakeAt()
+}
+
+// wakeAt is when the socket has something to do by itself.
+func (s *socket) wakeAt() time.Time {
+	switch {
+	case s.closing:
+		return s.closeAt
+	case s.later != nil:
+		return sooner(s.callAt, s.later.wakeAt())
+	}
 	return s.callAt
+}
+
+// sooner is the earlier of two times of which either may be zero for never.
+func sooner(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gobwas/ws"
@@ -10,34 +11,65 @@ import (
 	"github.com/pubsubctl/pubsubctl/internal/relay/hub"
 )
 
-// control follows control messages and returns a keep-alive if one was set.
-func (s *socket) control(messages []grip.Control) (keep *hub.KeepAlive) {
-	for _, c := range messages {
-		switch c.Type {
-		case grip.ControlSubscribe:
-			s.subscribe(c)
-		case grip.ControlUnsubscribe:
-			s.subs = slices.DeleteFunc(s.subs, func(sub subscription) bool { return sub.Name == c.Channel })
-		case grip.ControlSetMeta:
-			s.setMeta(c)
-		case grip.ControlKeepAlive:
-			keep = s.keepAlive(c)
-		}
-	}
-	return keep
+// effect is what a reply comes to.
+type effect struct {
+	out     []byte         // frames for the client
+	keep    *hub.KeepAlive // if one was set
+	control bool           // there were control messages
+	detach  bool
+	end     grip.EventType // with which the reply ends the socket, or EventUnknown
 }
 
-// subscribe adds a channel or replaces its filters. More than maxChannels are
-// ignored, as Fanout does.
+// follow takes in a reply, part by part.
+func (s *socket) follow(r *Reply) (a effect) {
+	for ; r != nil && a.end == grip.EventUnknown; r = r.Then {
+		for _, c := range r.Control {
+			s.control(&a, c)
+		}
+		a.out, a.end = appendReply(a.out, r.Events)
+	}
+	return a
+}
+
+// control follows a control message.
+func (s *socket) control(a *effect, c grip.Control) {
+	a.control = true
+	switch c.Type {
+	case grip.ControlSubscribe:
+		s.subscribe(c)
+	case grip.ControlUnsubscribe:
+		name := s.info.Prefix + c.Channel
+		s.subs = slices.DeleteFunc(s.subs, func(sub subscription) bool { return sub.Name == name })
+	case grip.ControlSetMeta:
+		s.setMeta(c)
+	case grip.ControlKeepAlive:
+		a.keep = s.keepAlive(c)
+	case grip.ControlSendDelayed:
+		a.out = s.delay(a.out, c)
+	case grip.ControlFlushDelayed:
+		if s.later != nil {
+			a.out = s.later.flush(a.out)
+		}
+	case grip.ControlDetach:
+		a.detach = true
+	}
+}
+
+// subscribe adds a channel or replaces its filters. More than the socket may
+// have are ignored, as Fanout does.
 func (s *socket) subscribe(c grip.Control) {
-	next := subscription{Channel: grip.Channel{Name: c.Channel, Filters: c.Filters}}
+	next := subscription{Channel: grip.Channel{Name: s.info.Prefix + c.Channel, Filters: c.Filters}}
 	for i := range s.subs {
-		if s.subs[i].Name == c.Channel {
+		if s.subs[i].Name == next.Name {
 			s.subs[i] = next
 			return
 		}
 	}
-	if len(s.subs) < s.engine.channelLimit() {
+	most := s.info.MaxChannels
+	if most == 0 {
+		most = maxChannels
+	}
+	if len(s.subs) < most {
 		s.subs = append(s.subs, next)
 	}
 }
@@ -64,18 +96,10 @@ func (s *socket) keepAlive(c grip.Control) *hub.KeepAlive {
 	return &hub.KeepAlive{Data: appendFrame(nil, opOf(c.MessageType), c.Content), Timeout: timeout, Interval: c.Interval}
 }
 
-func (s *socket) names() []string {
-	out := make([]string, len(s.subs))
-	for i := range s.subs {
-		out[i] = s.subs[i].Name
-	}
-	return out
-}
-
 // plain reports whether everything on the socket's channels is for it, so that
 // the hub may write without asking.
 func (s *socket) plain() bool {
-	return !slices.ContainsFunc(s.subs, func(sub subscription) bool { return len(sub.Filters) > 0 })
+	return !s.settling() && !slices.ContainsFunc(s.subs, func(sub subscription) bool { return len(sub.Filters) > 0 })
 }
 
 func (s *socket) sub(channel string) *subscription {
@@ -110,8 +134,8 @@ func (s *socket) Deliver(m *hub.Member[*item], in []hub.Delivery[*item]) {
 
 func (s *socket) context(sub *subscription, it *item) grip.FilterContext {
 	return grip.FilterContext{
-		SubMeta: s.meta, PubMeta: it.Meta, Channel: sub.Name, ID: it.ID,
-		Subscribed: func(name string) bool { return s.sub(name) != nil },
+		SubMeta: s.meta, PubMeta: it.Meta, Channel: strings.TrimPrefix(sub.Name, s.info.Prefix), ID: it.ID,
+		Subscribed: func(name string) bool { return s.sub(s.info.Prefix+name) != nil },
 	}
 }
 
@@ -124,11 +148,14 @@ func (s *socket) act(m *hub.Member[*item], it *item, content []byte) {
 		if len(content) != len(w.Content) || len(content) > 0 && &content[0] != &w.Content[0] {
 			p = appendFrame(nil, opOf(w.Type), content)
 		}
-		m.Deliver(p)
+		s.deliver(m, p)
 	case grip.Close:
 		s.tellClose(m)
 		s.sayClose(m, closeFrame(w.Code, w.Reason))
 	case grip.Refresh:
+		if s.detached() {
+			return
+		}
 		if s.busy {
 			s.again = true
 		} else {
@@ -147,6 +174,7 @@ func (s *socket) tellClose(*hub.Member[*item]) {
 // ended is called when the member has ended.
 func (s *socket) ended() {
 	s.closing = true
+	s.joined.end()
 	if !s.busy {
 		s.tellEnd()
 	}
@@ -166,10 +194,10 @@ func (s *socket) tell(e grip.Event) {
 		_, _ = askEvents(s.engine.onShard, s.handler, &s.info, in)
 		return
 	}
-	s.engine.workers.Go(func() { // waited for by the engine; ends when the Handler has answered
-		s.engine.busy <- struct{}{}
+	s.engine.work.start(func() {
+		s.calls <- struct{}{}
 		_, _ = askEvents(s.engine.ctx, s.handler, &s.info, in)
-		<-s.engine.busy
+		<-s.calls
 	})
 }
 
@@ -179,9 +207,9 @@ func (s *socket) farewell(cause int) []byte {
 	case s.closing:
 		return nil // one has been sent
 	case cause == causeSlow:
-		return closeFrame(statusTryAgain, "slow reader")
+		return append(s.unsent(), closeFrame(statusTryAgain, "slow reader")...)
 	case cause == causeDrain:
-		return closeFrame(int(ws.StatusGoingAway), "shutting down")
+		return append(s.unsent(), closeFrame(int(ws.StatusGoingAway), "shutting down")...)
 	}
 	return nil
 }

@@ -50,21 +50,24 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h Soc
 	handshake.Header, handshake.Body = r.Header.Clone(), http.NoBody
 	so := &socket{
 		session: &session{conn: q.Conn, remote: q.Remote, opened: q.at, format: formatFrame},
-		engine:  s.engine, handler: h,
+		server:  s, handler: h,
 		info: Socket{Handshake: &handshake, Conn: q.Conn, Remote: q.Remote},
 	}
-	so.session.socket = so
+	so.session.socket, so.info.push = so, so.push
 	reply, err := askEvents(r.Context(), h, &so.info, []grip.Event{{Type: grip.EventOpen}})
+	if err == nil && reply.Refuse == nil && (len(reply.Events) == 0 || reply.Events[0].Type != grip.EventOpen) {
+		err = errNotOpened
+	}
 	switch {
 	case err != nil:
 		s.engine.refuse(w, r, err)
 	case reply.Refuse != nil:
 		s.engine.writePlain(w, reply.Refuse)
-	case len(reply.Events) == 0 || reply.Events[0].Type != grip.EventOpen:
-		s.engine.refuse(w, r, errNotOpened)
 	default:
 		s.accept(w, r, so, reply)
+		return
 	}
+	so.joined.end()
 }
 
 var errNotOpened = errors.New("origin did not open the socket")
@@ -75,24 +78,33 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request, so *socket, repl
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.engine.refuse(w, r, err)
+		so.lost()
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
 	head := appendSwitch(nil, r.Header.Get("Sec-WebSocket-Key"), reply.Header)
 	so.early = buffered(buf.Reader)
-	reply.Events = reply.Events[1:]
-	j := so.joining(reply, head)
+	opened := *reply
+	opened.Events = reply.Events[1:]
+	j := so.joining(&opened, head)
 	if direct {
 		if d, ok := hub.NewDescriptor(conn); ok {
 			j.Sink = d
 			if _, err := s.engine.hub.Join(j); err != nil {
 				s.engine.held.Add(-1)
 				d.Abort()
+				so.lost()
 			}
 			return
 		}
 	}
-	s.carry(conn, j)
+	s.carry(conn, so, j)
+}
+
+// lost tells the Handler that a socket it has accepted will not come to be.
+func (s *socket) lost() {
+	s.joined.end()
+	_, _ = askEvents(s.engine.ctx, s.handler, &s.info, []grip.Event{{Type: grip.EventDisconnect}})
 }
 
 // buffered is what the client sent behind its handshake without waiting.
@@ -112,13 +124,14 @@ func appendSwitch(dst []byte, key string, header http.Header) []byte {
 
 // carry is the portable way: this goroutine writes, another one reads, both end
 // with the connection.
-func (s *server) carry(conn net.Conn, j hub.Joining[*item]) {
+func (s *server) carry(conn net.Conn, so *socket, j hub.Joining[*item]) {
 	box := hub.NewMailbox(0)
 	j.Sink = box
 	m, err := s.engine.hub.Join(j)
 	if err != nil {
 		s.engine.held.Add(-1)
 		_ = conn.Close()
+		so.lost()
 		return
 	}
 	gone, ended := make(chan struct{}), make(chan struct{})

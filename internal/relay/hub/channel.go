@@ -28,8 +28,9 @@ func (h *Hub[T]) lookup(name string) *channel[T] {
 
 // acquire adds the named channels to those of m, making those that are missing,
 // and counts m on each. It reports whether some channel had no member before. m
-// comes into the lists when its shard calls enter, behind whatever was published
-// up to now. The caller holds h.mu.
+// comes into the lists when its shard calls enter, which the caller has pushed to
+// the shard's inbox before: so whatever is counted for m comes behind that. The
+// caller holds h.mu.
 func (h *Hub[T]) acquire(m *Member[T], names []string) (first bool) {
 	m.channels = slices.Grow(m.channels, len(names))
 	for _, name := range names {

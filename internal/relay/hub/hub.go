@@ -157,11 +157,22 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 	if _, ok := j.Sink.(*Descriptor); ok {
 		h.detached.Add(1)
 	}
-	m.first = h.acquire(m, j.Channels)
 	first := j.First
-	// Under the lock, so that a drain comes behind it and ends this member too.
-	m.shard.push(entry[T]{run: func() { m.shard.admit(m, first) }})
+	// Under the lock, so that a drain comes behind it and ends this member too; and
+	// before the member counts, so that all that is counted for it comes behind.
+	m.shard.push(entry[T]{run: func() {
+		h.joined()
+		m.shard.admit(m, first)
+	}})
+	m.first = h.acquire(m, j.Channels)
 	return m, nil
+}
+
+// joined waits until the Join that is under way has counted its member: what the
+// member writes may make somebody publish, who must then find it.
+func (h *Hub[T]) joined() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 }
 
 // Publish appends v to the inbox of each shard with members on the channel and

@@ -160,6 +160,9 @@ func (m *Member[T]) Deliver(p []byte) {
 	m.shard.write(m, p)
 }
 
+// Count counts one value that reaches the peer otherwise.
+func (m *Member[T]) Count() { m.shard.delivered.Add(1) }
+
 // End ends the member with cause: it receives nothing more, and what it has
 // queued, with its farewell, is written as far as the peer takes it in time.
 func (m *Member[T]) End(cause error) { m.shard.end(m, cause) }
@@ -276,11 +279,12 @@ func (m *Member[T]) SetChannels(names []string) (first bool) {
 		return false
 	}
 	h := m.shard.hub
-	h.mu.Lock()
-	first = h.acquire(m, names)
-	h.mu.Unlock()
+	// In this order for the same reason as in Join; the entry is this goroutine's
+	// to run, so it has to wait for nothing.
 	m.shard.push(entry[T]{run: func() { m.shard.enter(m) }})
-	return first
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.acquire(m, names)
 }
 
 // retain leaves all channels but the named ones and returns those that are new.
