@@ -89,6 +89,13 @@ class Lines:
             self._queue.put(line.decode("utf-8", "replace").rstrip("\n"))
         self._queue.put(None)
 
+    def rest(self):
+        """What has come and was not waited for."""
+        while not self._queue.empty():
+            line = self._queue.get()
+            if line is not None:
+                yield line
+
     def until(self, wanted, what):
         """The first line for which wanted(line) is true."""
         end = time.monotonic() + PATIENCE
