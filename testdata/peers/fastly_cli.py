@@ -1,5 +1,7 @@
 """`fastly compute serve` with the relay's launcher in Pushpin's place: a JavaScript Compute app that hands off to itself.
 
+    fastly_cli.py [PROGRAM]   PROGRAM is started instead of the relay's launcher
+
 VICEROY is the path of Viceroy, NODE_HOME the directory where @fastly/cli and @fastly/js-compute are installed.
 """
 
@@ -23,7 +25,8 @@ APP = ROOT / "testdata" / "origins" / "compute"
 def offline():
     """An environment in which the CLI asks nobody on the network for anything: what it tries ends at once, on this machine."""
     nobody = "http://127.0.0.1:9"
-    return environment(HTTPS_PROXY=nobody, HTTP_PROXY=nobody, NO_PROXY="127.0.0.1,localhost", FASTLY_DISABLE_WELCOME_MESSAGE="true")
+    return environment(HTTPS_PROXY=nobody, HTTP_PROXY=nobody, NO_PROXY="127.0.0.1,localhost",
+                       FASTLY_WASM_METADATA_DISABLE="true")
 
 
 class Serve:
@@ -41,7 +44,7 @@ class Serve:
         subprocess.run([tools / "js-compute-runtime", "index.js", "bin/main.wasm"], cwd=project, env=offline(), timeout=300, check=True)
         self.process = subprocess.Popen(
             [tools / "fastly", "compute", "serve", "--non-interactive", "--skip-build", "--addr", "127.0.0.1:%d" % self.app,
-             "--viceroy-path", os.environ["VICEROY"], "--pushpin-path", shim(str(scratch)),
+             "--viceroy-path", os.environ["VICEROY"], "--pushpin-path", *(sys.argv[1:] or [shim(str(scratch))]),
              "--pushpin-proxy-port", str(self.proxy), "--pushpin-publish-port", str(self.publish)],
             cwd=project, env=offline(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
         try:
