@@ -8,6 +8,8 @@ import (
 const (
 	noteSee  = "see"  // what to read next; printed at the end of its help
 	noteJSON = "json" // what --json prints, or why there is none
+	// noteAlone marks a command that has others below it and does something itself.
+	noteAlone = "alone"
 )
 
 // What --json prints for a command.
@@ -47,6 +49,7 @@ const (
 
 	usageTemplate = `Usage:
 {{- if and .Runnable (not .HasAvailableSubCommands)}}
+  {{.UseLine}}{{end}}{{if index .Annotations "alone"}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} COMMAND{{end}}
 {{- if .Aliases}}

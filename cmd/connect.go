@@ -48,8 +48,7 @@ func (d deps) connect(ctx context.Context, c *cobra.Command, n need) (connection
 		return connection{}, err
 	}
 	if !s.URL.IsSet() {
-		return connection{}, ui.Problemf(ui.ConfigMissingURL, "no address of a service is known").
-			Because("context " + quote(s.Context.Text) + " has no url").Try("pubsubctl context add " + s.Context.Text + " --url URL")
+		return connection{}, d.noURL(s)
 	}
 	if err := s.CheckRedirect(); err != nil {
 		return connection{}, err
@@ -62,6 +61,18 @@ func (d deps) connect(ctx context.Context, c *cobra.Command, n need) (connection
 	conn.minted, conn.keyID = true, s.KeyID.Text
 	conn.token, err = d.signedToken(ctx, s, n)
 	return conn, err
+}
+
+// tokenOnStdin reports whether the token is to be read from stdin, as far as a
+// flag or a variable says so; a context cannot.
+func (d deps) tokenOnStdin() bool {
+	return d.flags.token == "-" || d.flags.token == "" && d.env("PUBSUBCTL_TOKEN") == "-"
+}
+
+// noURL is for a context that leads nowhere.
+func (d deps) noURL(s *config.Settings) error {
+	return ui.Problemf(ui.ConfigMissingURL, "no address of a service is known").
+		Because("context " + quote(s.Context.Text) + " has no url").Try("pubsubctl context add " + s.Context.Text + " --url URL")
 }
 
 // givenToken presents the token of the settings as it is.

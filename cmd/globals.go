@@ -88,6 +88,9 @@ func (d deps) settle(root *cobra.Command, level *logSwitch) error {
 	if g.logFormat != "text" && g.logFormat != "json" {
 		return ui.Problemf(ui.UsageBadFlag, "--log-format takes text or json, not "+quote(g.logFormat))
 	}
+	if g.requestTimeout == 0 {
+		return ui.Problemf(ui.UsageBadFlag, "--request-timeout must be above zero").Because("every request has a limit")
+	}
 	if g.jq != "" {
 		q, err := ui.CompileQuery(g.jq)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -228,9 +229,17 @@ func (r *run) ready() {
 	if i := slices.Index(flags, "--"); i >= 0 {
 		flags = flags[:i]
 	}
-	json := r.d.env("PUBSUBCTL_JSON") != "" || slices.ContainsFunc(flags, func(a string) bool {
-		return a == "--json" || a == "--jq" || strings.HasPrefix(a, "--jq=")
-	})
+	on := func(text string) bool { v, err := strconv.ParseBool(text); return v && err == nil }
+	json := r.d.env("PUBSUBCTL_JQ") != "" || on(r.d.env("PUBSUBCTL_JSON"))
+	for _, a := range flags { // the last one counts
+		name, value, given := strings.Cut(a, "=")
+		switch {
+		case name == "--jq":
+			json = true
+		case name == "--json":
+			json = !given || on(value)
+		}
+	}
 	r.d.io.Settle(ui.Settings{JSON: json, NoColor: slices.Contains(flags, "--no-color")})
 }
 

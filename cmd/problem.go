@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 
 	"github.com/pubsubctl/pubsubctl/internal/config"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -21,17 +22,23 @@ type coded interface {
 func asProblem(err error) ui.Problem {
 	var p ui.Problem
 	var conf *config.Error
+	var query *ui.QueryError
 	var c coded
 	switch {
 	case errors.As(err, &p):
 		return p
 	case errors.As(err, &conf):
 		return configProblem(conf)
+	case errors.As(err, &query):
+		return ui.Problem{Code: ui.UsageBadFlag, Err: errors.New("--jq fails on the output"), Why: plainQuery(query), Chain: err}
 	case errors.As(err, &c):
 		return ui.Problem{Code: ui.Code(c.Code()), Err: err}
 	}
 	return ui.Problem{Code: codeOf(err), Err: err}
 }
+
+// plainQuery is the sentence of a failed query without the mark for logs.
+func plainQuery(e *ui.QueryError) string { return strings.TrimPrefix(e.Error(), "jq: ") }
 
 // configProblem gives an error of internal/config its code and its place.
 func configProblem(e *config.Error) ui.Problem {

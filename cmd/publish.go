@@ -143,6 +143,14 @@ func (o *publishOptions) check(c *cobra.Command) error {
 	return o.checkBody(c)
 }
 
+// fromStdin reports whether bodies are read from stdin, if anything is there.
+func (o *publishOptions) fromStdin() bool {
+	if o.file != "" {
+		return o.file == "-"
+	}
+	return o.split() || len(o.body) == 0 || o.body[0] == "-"
+}
+
 // checkBody judges where the body is to come from.
 func (o *publishOptions) checkBody(c *cobra.Command) error {
 	literal := len(o.body) > 0 && o.body[0] != "-"
@@ -178,6 +186,10 @@ func (o *publishOptions) batch() client.BatchOptions {
 func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	ctx, stop := context.WithCancel(c.Context())
 	defer stop()
+	if o.fromStdin() && d.tokenOnStdin() {
+		return usage(c, ui.UsageBadFlag, "stdin cannot hold both the token and the body").
+			Because("--token - reads all of it; give the body as an argument or with --file")
+	}
 	next, closeInput, err := d.bodies(ctx, o)
 	if err != nil {
 		return err
@@ -194,7 +206,7 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	}
 	defer closeAll()
 	d.warnTopics([]string{o.topic}, false)
-	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, conn: conn}, out: d.output()}
+	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, echo: o.confirmGiven, conn: conn}, out: d.output()}
 	if o.confirmGiven {
 		return p.confirmed(ctx, cl, next)
 	}

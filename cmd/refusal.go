@@ -20,6 +20,7 @@ import (
 type asked struct {
 	verb   string   // "publish" or "subscribe"
 	topics []string // the first is the one named where the service names none
+	echo   bool     // the publisher subscribes too
 	conn   connection
 }
 
@@ -55,50 +56,81 @@ func (a asked) explain(e *client.Error) (text, why, next string) {
 func (a asked) explainAuth(e *client.Error) (text, why, next string) {
 	switch ui.Code(e.Code()) {
 	case ui.AuthTopicNotGranted:
-		return a.notGranted(e)
+		return a.notGranted(e, "")
 	case ui.AuthUnknownKey:
 		id, _ := a.tokenReport()
 		return fmt.Sprintf("the service does not know the signing key %s", quote(id.KeyID)),
 			evidence(e) + "; a key made a moment ago may take a minute to be known", "pubsubctl context show --resolved"
 	case ui.AuthInvalidToken:
-		why = evidence(e)
-		if reason := a.tokenFault(); reason != "" {
-			why += "; " + reason
-		}
-		if a.conn.minted {
-			return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", "pubsubctl context show --resolved"
-		}
-		return "the service does not accept the token", why, a.mint()
+		return a.invalidToken(e)
 	case ui.AuthMissing:
 		return "the service wants a token", evidence(e), a.mint()
+	}
+	return a.refusedToken(e)
+}
+
+// invalidToken is about a token that the service does not accept for any topic.
+func (a asked) invalidToken(e *client.Error) (text, why, next string) {
+	why = evidence(e)
+	if reason := a.tokenFault(); reason != "" && e.Refusal() {
+		why += "; " + reason // of an error made here it is the evidence already
+	} else if reason != "" {
+		why = reason
+	}
+	if a.conn.minted {
+		return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", "pubsubctl context show --resolved"
+	}
+	return "the service does not accept the token", why, a.mint()
+}
+
+// refusedToken is about a refusal that names no reason, as all are over MQTT. The
+// token itself may show one.
+func (a asked) refusedToken(e *client.Error) (text, why, next string) {
+	if a.tokenFault() != "" {
+		return a.invalidToken(e)
+	}
+	topic, grant := e.Topic, pubsub.Grant{}
+	if r, ok := a.tokenReport(); ok {
+		grant = pubsub.Grant{Read: r.Read, Write: r.Write}
+	}
+	if topic != "" && (e.Op == "publish" && !grant.CanWrite(topic) || e.Op != "publish" && !grant.CanRead(topic)) {
+		return a.notGranted(e, evidence(e)+"; ")
 	}
 	return "the service refuses the credential", evidence(e), a.mint()
 }
 
-// notGranted names the topic and what the token does grant.
-func (a asked) notGranted(e *client.Error) (text, why, next string) {
+// notGranted names the topic and what the token does grant. said is evidence
+// that comes first.
+func (a asked) notGranted(e *client.Error, said string) (text, why, next string) {
 	topic := a.topics[0]
 	if _, named, ok := strings.Cut(e.Text, "to topic: "); ok {
 		topic = named
+	} else if e.Topic != "" {
+		topic = string(e.Topic)
 	}
 	why = evidence(e)
 	if r, ok := a.tokenReport(); ok && e.Op == "publish" {
-		why = "the token grants write to: " + topicList(r.Write)
+		why = said + "the token grants write to: " + topicList(r.Write)
 	} else if ok {
-		why = "the token grants read to: " + topicList(r.Read)
+		why = said + "the token grants read to: " + topicList(r.Read)
 	}
 	return fmt.Sprintf("not allowed to %s to %s", e.Op, quote(topic)), why, a.mint()
 }
 
 // mint is the command that makes a token which does.
 func (a asked) mint() string {
-	flag := " --read "
-	if a.verb == "publish" {
-		flag = " --write "
+	flags := []string{" --read "}
+	switch {
+	case a.verb == "publish" && a.echo:
+		flags = []string{" --read ", " --write "}
+	case a.verb == "publish":
+		flags = []string{" --write "}
 	}
 	line := "pubsubctl token mint"
 	for _, t := range a.topics {
-		line += flag + pasteWord(t)
+		for _, f := range flags {
+			line += f + pasteWord(t)
+		}
 	}
 	return line
 }
@@ -137,7 +169,7 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	case "request":
 		return fmt.Sprintf("no answer from %s within %s", host, ui.FormatDuration(a.conn.timeout)), "", ""
 	case "silent":
-		return fmt.Sprintf("the connection to %s went silent", host), "not even a keep-alive arrived in two minutes", ""
+		return fmt.Sprintf("the connection to %s went silent", host), "not even a keep-alive or the answer to a ping arrived in time", ""
 	case "closed":
 		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
 	case "tls":
@@ -181,7 +213,7 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIPlatform:
 		return "the answer does not come from the Pub/Sub app", why + " without the app's headers" + a.platformGuess(e.Status), look
 	case ui.APIProtocol:
-		return "the answer is not an event stream of the Pub/Sub app", innermost(e), look
+		return "the answer is not one of the Pub/Sub app", innermost(e), look
 	case ui.NotFoundRoute:
 		return a.conn.url + " has no Pub/Sub API", why + "; the path is wrong, or the service has sse and http-publish switched off", look
 	case ui.APISwitchedOff:
@@ -198,6 +230,9 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 		return "the service could not read a stored message", why, ""
 	case ui.ConfigBadURL:
 		return innermost(e), "", "pubsubctl context show --resolved"
+	}
+	if e.Topic != "" {
+		return "the service refused to " + e.Op + " to " + quote(string(e.Topic)), why, ""
 	}
 	return "the service refused to " + a.verb, why, ""
 }

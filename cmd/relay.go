@@ -85,6 +85,7 @@ func newRelay(d deps) *cobra.Command {
 			return runRelay(c.Context(), d, o)
 		},
 	}
+	c.Annotations[noteAlone] = "yes"
 	o.define(c.Flags(), defaultListen, defaultControl)
 	completeRelayFlags(c)
 	c.AddCommand(newRelayExec(d), newRelayWait(d))

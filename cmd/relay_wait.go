@@ -29,6 +29,9 @@ func newRelayWait(d deps) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if !s.URL.IsSet() {
+				return d.noURL(s)
+			}
 			return waitFor(c.Context(), d, s.URL.Text, timeout.D())
 		},
 	}
@@ -36,8 +39,12 @@ func newRelayWait(d deps) *cobra.Command {
 	return c
 }
 
-// pollEvery is the pause between two questions.
-const pollEvery = 50 * time.Millisecond
+// pollEvery is the pause between two questions, and askLimit how long an answer
+// may take: whoever holds the port and does not answer may not be who will.
+const (
+	pollEvery = 50 * time.Millisecond
+	askLimit  = 2 * time.Second
+)
 
 func waitFor(ctx context.Context, d deps, url string, timeout time.Duration) error {
 	until, cancel := context.WithTimeout(ctx, timeout)
@@ -68,6 +75,8 @@ func waitFor(ctx context.Context, d deps, url string, timeout time.Duration) err
 
 // answers asks the app for its greeting.
 func answers(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, askLimit)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/", nil)
 	if err != nil {
 		return err

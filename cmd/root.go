@@ -21,6 +21,7 @@ package cmd
 // Every RunE runs after the global flags were settled; see wire.
 
 import (
+	"io"
 	"log/slog"
 	"time"
 
@@ -73,6 +74,12 @@ func newRoot(d deps) *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate(helpTemplate)
+	printHelp := root.HelpFunc()
+	root.SetHelpFunc(func(c *cobra.Command, args []string) {
+		root.SetErr(io.Discard) // cobra would complain there of a reader that has gone
+		printHelp(c, args)
+		root.SetErr(d.io.Err)
+	})
 	root.SetOut(d.io.Out)
 	root.SetErr(d.io.Err)
 	root.AddCommand(

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -76,6 +77,7 @@ func TestScripts(t *testing.T) {
 			"exitcode":  scriptExitCode,
 			"jsonlines": scriptJSONLines,
 			"awaitfile": scriptAwaitFile,
+			"awaittext": scriptAwaitText,
 			"setfield":  scriptSetField,
 		},
 	})
@@ -136,32 +138,57 @@ func scriptAwaitFile(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: awaitfile FILE")
 	}
-	path := ts.MkAbs(args[0])
+	awaitFile(ts, args[0], func(string) bool { return true })
+}
+
+// scriptAwaitText is "awaittext FILE REGEXP": wait until the file has a match,
+// for what runs in the background and writes it, such as subscribe --output-file.
+func scriptAwaitText(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: awaittext FILE REGEXP")
+	}
+	re, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	awaitFile(ts, args[0], re.MatchString)
+}
+
+// awaitFile waits until a file is there and enough of it is.
+func awaitFile(ts *testscript.TestScript, name string, enough func(text string) bool) {
+	path := ts.MkAbs(name)
 	look, late := time.NewTicker(5*time.Millisecond), time.After(waitLimit)
 	defer look.Stop()
 	for {
-		if _, err := os.Stat(path); err == nil {
+		text, err := os.ReadFile(path)
+		if err == nil && enough(string(text)) {
 			return
 		}
 		select {
 		case <-look.C:
 		case <-late:
-			ts.Fatalf("%s did not appear within %v", args[0], waitLimit)
+			ts.Fatalf("%s is not as awaited within %v: %q, %v", name, waitLimit, text, err)
 		}
 	}
 }
 
-// scriptSetField is "setfield NAME FILE MEMBER": set a variable to a member of
-// the JSON object in a file, such as the address in a ready file.
+// scriptSetField is "setfield NAME FILE MEMBER [REGEXP]": set a variable to a
+// member of the JSON object in a file, such as the address in a ready file, or to
+// the first group of an expression in it.
 func scriptSetField(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 3 {
-		ts.Fatalf("usage: setfield NAME FILE MEMBER")
+	if neg || len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: setfield NAME FILE MEMBER [REGEXP]")
 	}
 	var v map[string]any
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[1])), &v))
 	text, ok := v[args[2]].(string)
 	if !ok {
 		ts.Fatalf("%s has no text %q", args[1], args[2])
+	}
+	if len(args) == 4 {
+		found := regexp.MustCompile(args[3]).FindStringSubmatch(text)
+		if len(found) < 2 {
+			ts.Fatalf("no %q in %q", args[3], text)
+		}
+		text = found[1]
 	}
 	ts.Setenv(args[0], text)
 }

@@ -110,6 +110,8 @@ func (o *subscribeOptions) check(c *cobra.Command) error {
 		return bad("--count takes a number above zero")
 	case f.Changed("timeout") && o.timeout == 0, f.Changed("idle-timeout") && o.idle == 0:
 		return bad("a timeout must be above zero")
+	case o.format != "" && c.Root().PersistentFlags().Changed("json"), o.format != "" && c.Root().PersistentFlags().Changed("jq"):
+		return bad("--format prints no JSON; leave --json and --jq out")
 	case o.raw && (o.format != "" || f.Changed("time")):
 		return bad("--raw prints bodies alone; leave --format and --time out")
 	case o.lastID != "" && !o.durable:
@@ -203,8 +205,20 @@ func (o *subscribeOptions) overMQTT() bool {
 	return o.transport == "mqtt" || o.transport == "auto" && distinct(o.topics) > 1 && !o.durable
 }
 
+// unique gives each topic once, in the order given.
+func unique(topics []string) []string {
+	var once []string
+	seen := make(map[string]bool, len(topics))
+	for _, t := range topics {
+		if !seen[t] {
+			seen[t], once = true, append(once, t)
+		}
+	}
+	return once
+}
+
 func distinct(topics []string) int {
-	return len(slices.Compact(slices.Sorted(slices.Values(topics))))
+	return len(unique(topics))
 }
 
 func asTopics(names []string) []pubsub.Topic {

@@ -96,7 +96,7 @@ func (s *subscription) open(ctx context.Context, e client.Event) error {
 		s.idle.Reset(s.o.idle.D())
 	}
 	s.opened = true
-	text += fmt.Sprintf("%s (%s, %s)", strings.Join(s.o.topics, ", "), e.Transport, s.asked.conn.url)
+	text += fmt.Sprintf("%s (%s, %s)", strings.Join(unique(s.o.topics), ", "), e.Transport, s.asked.conn.url)
 	return s.event(ctx, s.record(e, ui.RecordStatus, text))
 }
 
@@ -114,7 +114,7 @@ func (s *subscription) end(ctx context.Context, e client.Event) error {
 
 // record is the part that all records share.
 func (s *subscription) record(e client.Event, kind ui.RecordType, text string) ui.Record {
-	r := ui.Record{Type: kind, Time: e.Time, Transport: e.Transport, Conn: e.Conn, Text: text}
+	r := ui.Record{Type: kind, Time: e.Time, Transport: e.Transport, Conn: e.Conn, Text: s.d.io.Secrets.Redact(text)}
 	if kind != ui.RecordMessage {
 		r.Event = e.Kind.String()
 	}
@@ -208,11 +208,22 @@ func (s *subscription) wanted(ctx context.Context, r ui.Record) (bool, error) {
 	if _, failed := errors.AsType[*ui.QueryError](err); failed {
 		if !s.queried {
 			s.queried = true
-			s.d.io.Warn("the filter fails on a message and skips it; further ones are not announced: %v", err)
+			return false, s.warn(ctx, r, fmt.Sprintf("the filter fails on a message and skips it; further ones are not announced: %v", err))
 		}
 		return false, nil
 	}
 	return ok, err
+}
+
+// warn tells people, and under --json whoever reads the records on stderr: a
+// message that is not shown must not vanish without a word.
+func (s *subscription) warn(ctx context.Context, about ui.Record, text string) error {
+	if !s.d.io.JSON {
+		s.d.io.Warn("%s", text)
+		return nil
+	}
+	return s.event(ctx, ui.Record{Type: ui.RecordStatus, Event: "warning", Time: about.Time, Transport: about.Transport,
+		Topic: about.Topic, Conn: about.Conn, Text: s.d.io.Secrets.Redact(text)})
 }
 
 // filtered is a record as --filter sees it: a body that is JSON is there as

@@ -263,7 +263,7 @@ func golden(t *testing.T, name, text string) {
 }
 
 func TestClosedPipeIsNoError(t *testing.T) {
-	for _, args := range [][]string{{"help", "exit-codes"}, {"version"}, {"version", "--json"}, {"context", "list"}, {"completion", "bash"}} {
+	for _, args := range [][]string{{"help", "exit-codes"}, {"--help"}, {"publish", "--help"}, {"help"}, {"version"}, {"version", "--json"}, {"context", "list"}, {"completion", "bash"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			r, w, err := os.Pipe()
 			if err != nil {

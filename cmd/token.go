@@ -177,6 +177,9 @@ func claimValue(name, text string) any {
 func (d deps) warnTopics(topics []string, streaming bool) {
 	slices.Sort(topics)
 	for _, t := range slices.Compact(topics) {
+		if t == "" {
+			d.io.Warn("the topic is empty; is a variable not set?")
+		}
 		for _, h := range pubsub.Topic(t).Hazards() {
 			if streaming || h == pubsub.HazardWildcard {
 				d.io.Warn("topic %s %s", quote(t), h)

@@ -83,7 +83,7 @@ var owners = map[string][]string{
 	"github.com/fastly/go-fastly":     {"internal/provision/fastly"},
 	"github.com/golang-jwt/jwt":       {"internal/token", "internal/grip"}, // two token formats, one library
 	"github.com/coder/websocket":      {"internal/client"},
-	"github.com/gobwas/ws":            {"internal/relay/fanout"},
+	"github.com/gobwas/ws":            {"internal/relay/fanout", "internal/relay/origin"}, // the relay is a server to clients and a client to origins
 	"github.com/itchyny/gojq":         {"internal/ui"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
 	"github.com/spf13/cobra":          {"cmd"},

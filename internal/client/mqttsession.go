@@ -226,7 +226,7 @@ func (s *session) read() (mqtt.Answer, error) {
 	if err != nil {
 		return a, s.broken(err)
 	}
-	s.log("packet received", a.Type(), 0)
+	s.log("packet received", a.Type(), s.in.size)
 	return a, nil
 }
 

@@ -1,16 +1,18 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/coder/websocket"
-
 	"github.com/pubsubctl/pubsubctl/internal/mqtt"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 )
@@ -175,10 +177,11 @@ func TestMQTTHonoursTheServersKeepAlive(t *testing.T) {
 func TestMQTTToleratesOtherBrokers(t *testing.T) {
 	message := live("chat", "x")
 	for rule, send := range map[string]func(*peer){
-		"properties":                  sends([]byte{0x30, 14, 0, 4, 'c', 'h', 'a', 't', 6, 0x26, 0, 0, 0, 1, 'v', 'x'}),
-		"several packets in a frame":  sends(slices.Concat([]byte{0xd0, 0}, message)),
-		"a packet over frames":        sends(message[:1], message[1:4], emptyFrame, message[4:]),
-		"UNSUBACK unasked":            sends([]byte{0xb0, 4, 0, 9, 0, 0}, message),
+		"properties":                 sends([]byte{0x30, 14, 0, 4, 'c', 'h', 'a', 't', 6, 0x26, 0, 0, 0, 1, 'v', 'x'}),
+		"several packets in a frame": sends(slices.Concat([]byte{0xd0, 0}, message)),
+		"a packet over frames":       sends(message[:1], message[1:4], emptyFrame, message[4:]),
+		"UNSUBACK unasked":           sends([]byte{0xb0, 4, 0, 9, 0, 0}, message),
+		"the answer to an UNSUBSCRIBE in a SUBACK (Quirk Q4)": sends([]byte{0x90, 4, 0, 9, 0, 0x11}, message),
 		"SUBACK unasked":              sends([]byte{0x90, 4, 0, 9, 0, 0x11}, message),
 		"a topic alias beside a name": sends([]byte{0x30, 11, 0, 4, 'c', 'h', 'a', 't', 3, 0x23, 0, 7, 'x'}),
 		"a WebSocket ping": func(p *peer) {
@@ -305,3 +308,28 @@ func TestMQTTUsesTheClientsTransport(t *testing.T) {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestMQTTLogNamesPacketsAndTheirSizesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log bytes.Buffer
+		c := newBroker(t, &broker{tokens: true, hook: whenSubscribed(1, sends(live("a", "PAYLOAD")))}, "a")
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		tok, err := c.Token(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := followMQTT(t, c, 1, "a"); !errors.Is(err, errEnough) {
+			t.Fatal(err)
+		}
+		for _, want := range []string{`cause="GET /mqtt"`, `msg="packet sent" cause=CONNECT`, `msg="packet received" cause=SUBACK bytes=6`, `msg="packet received" cause=PUBLISH bytes=13`} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("log lacks %s:\n%s", want, log.String())
+			}
+		}
+		for _, never := range []string{tok, "PAYLOAD"} {
+			if strings.Contains(log.String(), never) {
+				t.Errorf("log holds %s:\n%s", never, log.String())
+			}
+		}
+	})
+}

@@ -119,6 +119,7 @@ type packets struct {
 	frame    io.Reader // what is left of a frame, or nil
 	buf      []byte
 	from, to int // what of buf is not yet read
+	size     int // of the packet that next returned last
 }
 
 // next waits for a packet. It is valid until the next call.
@@ -130,6 +131,7 @@ func (p *packets) next() (mqtt.Answer, error) {
 		}
 		if n > 0 {
 			p.from += n
+			p.size = n
 			return a, nil
 		}
 		if err := p.fill(); err != nil {

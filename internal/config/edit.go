@@ -1,19 +1,12 @@
 package config
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 )
-
-// errMoved means that the file changed between reading and writing it.
-var errMoved = errors.New("the file changed meanwhile")
 
 // Put writes the context name. Only its table changes, and in it only the lines
 // whose value differs; a table that is new goes to the end of the file. The file
@@ -22,11 +15,7 @@ func (c *Contexts) Put(name string, ctx Context) error {
 	if err := CheckName(name); err != nil {
 		return err
 	}
-	next, err := c.with(name, ctx)
-	if err != nil {
-		return err
-	}
-	return c.become(next)
+	return c.change(func(c *Contexts) (*Contexts, error) { return c.with(name, ctx) })
 }
 
 // with is c after Put, not written yet.
@@ -38,7 +27,7 @@ func (c *Contexts) with(name string, ctx Context) (*Contexts, error) {
 	if !found {
 		lines = appendTable(lines, name, ctx)
 	} else {
-		lines = slices.Concat(lines[:b.body], setKeys(lines[b.body:b.end], ctx), lines[b.end:])
+		lines = slices.Concat(lines[:b.body], setKeys(lines[b.body:b.end], c.named[name], ctx), lines[b.end:])
 	}
 	return c.edited(lines, c.Current, want)
 }
@@ -46,36 +35,42 @@ func (c *Contexts) with(name string, ctx Context) (*Contexts, error) {
 // Delete removes the table of the context name. If it was the selected one,
 // Local is selected after. Errors are *Error.
 func (c *Contexts) Delete(name string) error {
+	return c.change(func(c *Contexts) (*Contexts, error) { return c.without(name) })
+}
+
+// without is c after Delete, not written yet.
+func (c *Contexts) without(name string) (*Contexts, error) {
 	lines := splitLines(c.text)
 	b, found := findTable(lines, name)
 	if !found {
-		return &Error{Reason: NotEditable, File: c.Path, Text: fmt.Sprintf("the table of context %q cannot be found; remove it by hand", name)}
+		return nil, &Error{Reason: NotEditable, File: c.Path, Text: fmt.Sprintf("the table of context %q cannot be found; remove it by hand", name)}
 	}
 	want := maps.Clone(c.named)
 	delete(want, name)
 	lines = slices.Delete(lines, b.start, b.end)
+	for { // tables within it, such as [contexts.NAME.key]
+		sub, found := findWithin(lines, name)
+		if !found {
+			break
+		}
+		lines = slices.Delete(lines, sub.start, sub.end)
+	}
 	current := c.Current
 	if current == name {
 		current = Local
 		lines = setCurrent(lines, current)
 	}
-	next, err := c.edited(lines, current, want)
-	if err != nil {
-		return err
-	}
-	return c.become(next)
+	return c.edited(lines, current, want)
 }
 
 // Use selects the context name. Errors are *Error.
 func (c *Contexts) Use(name string) error {
-	if _, ok := c.Get(name); !ok {
-		return c.Unknown(name)
-	}
-	next, err := c.edited(setCurrent(splitLines(c.text), name), name, c.named)
-	if err != nil {
-		return err
-	}
-	return c.become(next)
+	return c.change(func(c *Contexts) (*Contexts, error) {
+		if _, ok := c.Get(name); !ok {
+			return nil, c.Unknown(name)
+		}
+		return c.edited(setCurrent(splitLines(c.text), name), name, c.named)
+	})
 }
 
 // Unknown is the error for a context that does not exist.
@@ -99,6 +94,17 @@ func CheckName(name string) error {
 func findTable(lines []string, name string) (block, bool) {
 	for _, b := range blocks(lines) {
 		if slices.Equal(b.path, []string{"contexts", name}) && !b.isArrayItem {
+			b.end = trimBlock(lines, b)
+			return b, true
+		}
+	}
+	return block{}, false
+}
+
+// findWithin finds a table below [contexts.NAME].
+func findWithin(lines []string, name string) (block, bool) {
+	for _, b := range blocks(lines) {
+		if len(b.path) > 2 && slices.Equal(b.path[:2], []string{"contexts", name}) {
 			b.end = trimBlock(lines, b)
 			return b, true
 		}
@@ -181,13 +187,12 @@ func appendTable(lines []string, name string, ctx Context) []string {
 		lines = append(lines, "\n")
 	}
 	lines = append(lines, "[contexts."+header+"]\n")
-	return append(lines, setKeys(nil, ctx)...)
+	return append(lines, setKeys(nil, Context{}, ctx)...)
 }
 
-// setKeys changes the lines of a table so that it says ctx. Lines that say it
-// already stay as they are, comments and unknown lines too.
-func setKeys(body []string, ctx Context) []string {
-	old, _ := parseTable(body)
+// setKeys changes the lines of a table that says old so that it says ctx. Lines
+// that say it already stay as they are, comments and unknown lines too.
+func setKeys(body []string, old, ctx Context) []string {
 	had := map[string]string{}
 	for _, p := range old.pairs() {
 		had[p.key] = p.value
@@ -199,17 +204,6 @@ func setKeys(body []string, ctx Context) []string {
 		body = setLine(body, p)
 	}
 	return body
-}
-
-// parseTable reads the lines of one table; what it cannot read is as if unset,
-// and every key is then written.
-func parseTable(body []string) (Context, error) {
-	var f fileContext
-	text := strings.Join(body, "")
-	if err := decodeStrict("", text, &f); err != nil {
-		return Context{}, err
-	}
-	return f.context("", text, "")
 }
 
 // setLine replaces the line of a key, removes it if the value is empty, or adds
@@ -224,7 +218,7 @@ func setLine(body []string, p pair) []string {
 			return slices.Delete(slices.Clone(body), i, i+1)
 		}
 		body = slices.Clone(body)
-		body[i] = line
+		body[i] = withValue(body[i], p.value)
 		return body
 	}
 	if p.value == "" {
@@ -253,7 +247,7 @@ func setCurrent(lines []string, name string) []string {
 		switch key := assigned(lines[i]); {
 		case slices.Equal(key, []string{"current"}):
 			lines = slices.Clone(lines)
-			lines[i] = line
+			lines[i] = withValue(lines[i], quoted(name))
 			return lines
 		case slices.Equal(key, []string{"version"}):
 			at = i + 1
@@ -274,48 +268,4 @@ func (c *Contexts) edited(lines []string, current string, want map[string]Contex
 			Text: "is written in a way that cannot be changed safely; edit it by hand"}
 	}
 	return got, nil
-}
-
-// become writes next to the file and makes c what it says.
-func (c *Contexts) become(next *Contexts) error {
-	if err := writeAtomic(c.Path, c.text, next.text); err != nil {
-		return &Error{Reason: Unreadable, File: c.Path, Text: "cannot be written", Err: err}
-	}
-	*c = *next
-	return nil
-}
-
-// writeAtomic puts text in place of old: a reader sees one or the other.
-func writeAtomic(path, old, text string) error {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path, dir = target, filepath.Dir(target) // a linked file is changed, not unlinked
-	}
-	f, err := os.CreateTemp(dir, ".config-*.toml") // CreateTemp makes it 0600
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name()) // gone already after the rename
-	if err := writeAndClose(f, text); err != nil {
-		return err
-	}
-	now, err := readBounded(path, maxFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if now != old {
-		return errMoved
-	}
-	return os.Rename(f.Name(), path)
-}
-
-func writeAndClose(f *os.File, text string) error {
-	_, err := f.WriteString(text)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
 }

@@ -2,12 +2,15 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
 
 const sample = `# my services
@@ -175,7 +178,7 @@ func TestPutMakesAPrivateFile(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", p, info.Mode(), err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config-*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config*")); left != nil {
 		t.Errorf("left behind: %q", left)
 	}
 }
@@ -229,13 +232,69 @@ func TestEditsThatAreNotSafeAreRefused(t *testing.T) {
 	}
 }
 
-func TestWriteNoticesAnotherWriter(t *testing.T) {
+func TestWriteKeepsWhatAnotherWriterDid(t *testing.T) {
 	c := onDisk(t, sample)
 	write(t, c.Path, sample+"# mine\n", 0o600)
-	if err := c.Use("local"); !errors.Is(err, errMoved) {
-		t.Errorf("got %v", err)
+	if err := c.Use("local"); err != nil {
+		t.Fatal(err)
 	}
-	wantFile(t, c, sample+"# mine\n")
+	wantFile(t, c, strings.Replace(sample, `current = "chat"`, `current = "local"`, 1)+"# mine\n")
+}
+
+func TestWritersAtTheSameTimeLoseNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	var writers sync.WaitGroup
+	for i := range 20 {
+		writers.Go(func() {
+			c, err := ReadContexts(path)
+			if err == nil {
+				err = c.Put(fmt.Sprintf("c%d", i), Context{URL: "http://h"})
+			}
+			if err != nil {
+				t.Errorf("writer %d: %v", i, err)
+			}
+		})
+	}
+	writers.Wait()
+	c, err := ReadContexts(path)
+	if err != nil || len(c.Names()) != 21 {
+		t.Errorf("left are %q, %v", c.Names(), err)
+	}
+}
+
+func TestFileOfAWriterThatDiedIsInNobodysWay(t *testing.T) {
+	c := onDisk(t, sample)
+	fresh := filepath.Join(filepath.Dir(c.Path), ".config.toml.new")
+	write(t, fresh, "half", 0o600)
+	long := time.Now().Add(-2 * abandoned)
+	if err := os.Chtimes(fresh, long, long); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Use("local"); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(fresh); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+}
+
+func TestChangedLinesKeepTheirLayoutAndComments(t *testing.T) {
+	const text = "version = 1\r\ncurrent   = \"a\"  # now\r\n[contexts.a]\r\nurl = 'http://h#x' # of a \"b\"\r\n[contexts.a.key]\nid = \"i\"\nsecret = \"env:S\"\n[contexts.b]\n"
+	c := onDisk(t, strings.Replace(text, "#x", "/x", 1))
+	a, _ := c.Get("a")
+	a.URL = "http://other"
+	if err := errors.Join(c.Put("a", a), c.Use("b")); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(text, `'http://h#x'`, `"http://other"`, 1)
+	wantFile(t, c, strings.Replace(want, `"a"  # now`, `"b"  # now`, 1))
+	if err := c.Delete("a"); err != nil {
+		t.Fatal(err)
+	}
+	wantFile(t, c, "version = 1\r\ncurrent   = \"b\"  # now\r\n[contexts.b]\n")
+	if got := withValue("k = 'a # b' # c\n", `"v"`); got != "k = \"v\" # c\n" {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestWriteFollowsALink(t *testing.T) {

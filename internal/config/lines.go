@@ -73,6 +73,26 @@ func assigned(line string) []string {
 	return keys[len(keys)-1]
 }
 
+// withValue is a line KEY = VALUE with another value; how it is laid out, its
+// comment and its end stay.
+func withValue(line, value string) string {
+	eq := strings.IndexByte(line, '=') + 1
+	rest := line[eq:]
+	start := len(rest) - len(strings.TrimLeft(rest, " \t"))
+	end := len(strings.TrimRight(rest, " \t\r\n"))
+	for i, c := range rest {
+		var raw map[string]any
+		if c != '#' {
+			continue
+		}
+		if _, err := toml.Decode("v ="+rest[:i]+"\n", &raw); err == nil { // else it is in a string
+			end = len(strings.TrimRight(rest[:i], " \t"))
+			break
+		}
+	}
+	return line[:eq] + rest[:start] + value + rest[end:]
+}
+
 // lineOf finds the line, from 1, of a key or, if it has no line of its own, of
 // the closest table or key around it. 0 means not found.
 func lineOf(text string, key ...string) int {

@@ -12,6 +12,7 @@ type Level int
 // The levels, weakest first.
 const (
 	Default     Level = iota // built in
+	FromFastly               // the Fastly CLI's own configuration
 	FromContext              // the selected context
 	FromProject              // the project file
 	Environment              // a variable
@@ -36,6 +37,8 @@ func (o Origin) String() string {
 		return "project file " + o.Name
 	case FromContext:
 		return "context " + o.Name
+	case FromFastly:
+		return "Fastly CLI " + o.Name
 	}
 	return "built-in default"
 }
@@ -150,6 +153,11 @@ func (r resolver) fill(s *Settings, ctx Context) error {
 	s.Token = r.first("token", "PUBSUBCTL_TOKEN", "", ctx.Token.source())
 	s.FastlyKey = r.first("fastly-key", "PUBSUBCTL_FASTLY_KEY", "", ctx.FastlyKey.source())
 	s.APIToken = r.first("", "FASTLY_API_TOKEN", "", ctx.APIToken.source())
+	if !s.APIToken.IsSet() {
+		if tok, path := fastlyCLIToken(r.src.Env); tok != "" {
+			s.APIToken = Value{tok, Origin{FromFastly, path}}
+		}
+	}
 	s.APIURL = r.first("api-url", "FASTLY_API_ENDPOINT", "", "")
 	if !s.APIURL.IsSet() {
 		s.APIURL = r.first("", "FASTLY_API_URL", "", "")

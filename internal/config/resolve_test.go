@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 )
@@ -219,6 +220,52 @@ func TestBadAddressNamesItsOrigin(t *testing.T) {
 	w.env = map[string]string{"PUBSUBCTL_URL": "localhost:7999"}
 	if _, err := w.resolve(); err == nil || !strings.Contains(err.Error(), "PUBSUBCTL_URL") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAPITokenOfTheFastlyCLI(t *testing.T) {
+	const newest = "[auth]\ndefault = \"work\"\n[auth.tokens.work]\ntoken = \"new\"\n[auth.tokens.x]\ntoken = \"other\"\n"
+	const older = "[profile.a]\ntoken = \"other\"\n[profile.b]\ndefault = true\ntoken = \"old\"\n"
+	for _, c := range []struct {
+		rule, text string
+		mode       os.FileMode
+		want       string
+	}{
+		{"the default of the newest form", newest + older, 0o600, "new"},
+		{"the default profile", older, 0o600, "old"},
+		{"the one user of the oldest form", "[user]\ntoken = \"oldest\"\n", 0o600, "oldest"},
+		{"no default", "[profile.a]\ntoken = \"other\"\n", 0o600, ""},
+		{"not TOML", "= \"\n", 0o600, ""},
+		{"a file that others can read", older, 0o644, ""},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			if runtime.GOOS == "windows" && c.mode != 0o600 {
+				t.Skip("modes say nothing here")
+			}
+			w := newWorld(t, nil)
+			w.env = map[string]string{"HOME": w.dir, "XDG_CONFIG_HOME": w.dir}
+			for _, dir := range []string{"fastly", ".fastly"} { // where it is now, and was
+				path := filepath.Join(w.dir, dir, "config.toml")
+				if err := os.Mkdir(filepath.Dir(path), 0o700); err != nil {
+					t.Fatal(err)
+				}
+				write(t, path, c.text, c.mode)
+				s, err := w.resolve()
+				if err != nil || s.APIToken.Text != c.want {
+					t.Errorf("from %s: got %q, %v", dir, s.APIToken.Text, err)
+				}
+				if list := fmt.Sprint(s.List()); c.want != "" && (strings.Contains(list, c.want+" ") || !strings.Contains(list, "Fastly CLI "+path)) {
+					t.Errorf("shown as %s", list)
+				}
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.env["FASTLY_API_TOKEN"] = "given"
+			if s, err := w.resolve(); err != nil || s.APIToken.Text != "given" {
+				t.Errorf("the environment does not win: %v, %v", s.APIToken, err)
+			}
+		})
 	}
 }
 

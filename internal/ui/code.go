@@ -172,7 +172,7 @@ var codeTable = [...]CodeInfo{
 	{Code: APIPublishFailed, Means: "the service cannot hand the message on", Retryable: true},
 	{Code: APIServerError, Means: "the service failed", Retryable: true},
 	{Code: APIPlatform, Means: "the answer did not come from the Pub/Sub app"},
-	{Code: APIProtocol, Means: "the answer is not an event stream of the app"},
+	{Code: APIProtocol, Means: "the answer is not one of the app"},
 	{Code: APIFailed, Means: "it failed, for the reason given"},
 	{Code: APICheckFailed, Means: "a check was made and failed", Exit: ExitNo},
 	{Code: APIPartlyDone, Means: "part is done; run it again to finish", Exit: ExitPartial, Retryable: true},

@@ -35,6 +35,31 @@ type Options struct {
 	Portable bool
 	// Debug tells clients why a stream or a request failed.
 	Debug bool
+	// OrderWait is how long an item waits for the one before it, 0 for 5 s; IDLife
+	// how long an id is remembered, to drop it when it comes again, 0 for 60 s.
+	OrderWait, IDLife time.Duration
+	// Linger is for how long a channel counts as listened to after its last
+	// long-poll has ended, 0 for 60 s.
+	Linger time.Duration
+	// MaxChannels is how many channels one connection may listen to unless its
+	// Handler says otherwise, 0 for 20; more are ignored (grip.md, 4).
+	MaxChannels int
+}
+
+func (o Options) withDefaults() Options {
+	if o.OrderWait <= 0 {
+		o.OrderWait = orderWait
+	}
+	if o.IDLife <= 0 {
+		o.IDLife = idLife
+	}
+	if o.Linger <= 0 {
+		o.Linger = lingerTime
+	}
+	if o.MaxChannels <= 0 {
+		o.MaxChannels = grip.MaxChannels
+	}
+	return o
 }
 
 // Engine holds connections and delivers items to them.
@@ -67,7 +92,9 @@ type Engine struct {
 
 // New starts an engine; Drain ends it.
 func New(opt Options) *Engine {
+	opt = opt.withDefaults()
 	e := &Engine{opt: opt, log: opt.Log}
+	e.lingers.life = opt.Linger
 	e.desks.New = func() any { return new(desk) }
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
@@ -79,7 +106,7 @@ func New(opt Options) *Engine {
 		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended, Panicked: e.panicked,
 		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
 	})
-	e.seq = newSequencer(e.listeners, e.deliver)
+	e.seq = newSequencer(e.listeners, e.deliver, opt)
 	return e
 }
 
@@ -113,6 +140,23 @@ func (e *Engine) deliver(it *grip.Item) int {
 		e.hints.Add(1)
 	}
 	return e.hub.Publish(it.Channel, newItem(it))
+}
+
+// Recover forgets the last id of every channel and makes each held stream with a
+// next link, and each long-poll, ask its origin again: for a publisher that has
+// lost track (grip.md, 2.11).
+func (e *Engine) Recover() {
+	e.seq.forgetAll()
+	e.hub.Each(func(m *hub.Member[*item]) {
+		switch r := m.Receiver().(type) {
+		case *stream:
+			if r.next.URI != "" {
+				r.want(m, m.Now())
+			}
+		case *poll:
+			r.decide(m, outcome{again: true})
+		}
+	})
 }
 
 // listeners is how many connections listen to a channel, where one that a
@@ -166,22 +210,34 @@ func (e *Engine) Drain(ctx context.Context) error {
 // lastWords is how long Handlers may take to answer once no connection is left.
 const lastWords = time.Second
 
-// crew is a WaitGroup that takes nobody in once it is closed, so that whoever
-// waits for it then waits for all.
+// crew is a WaitGroup for goroutines that may start others. Once it is closed it
+// takes in nobody but those, so that whoever waits for it then waits for all.
 type crew struct {
 	sync.WaitGroup
-	mu     sync.Mutex // guards the following
-	closed bool
+	mu      sync.Mutex // guards the following
+	running int
+	closed  bool
 }
 
-// start runs f on a goroutine of its own, unless the crew is closed.
+// start runs f on a goroutine of its own, unless the crew has gone home.
 func (c *crew) start(f func()) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.closed {
-		c.Go(f) // waited for by Drain; ends when the Handler has answered
+	if c.closed && c.running == 0 {
+		return false
 	}
-	return !c.closed
+	c.running++
+	c.Go(func() { // waited for by Drain; ends when the Handler has answered
+		defer c.leave()
+		f()
+	})
+	return true
+}
+
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.running--
 }
 
 func (c *crew) close() {

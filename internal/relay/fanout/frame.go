@@ -110,7 +110,7 @@ func (f *frames) check(h ws.Header) error {
 		return errControl
 	case !h.OpCode.IsControl() && (h.OpCode == ws.OpContinuation) != f.open:
 		return errContinued
-	case h.Length > maxMessage-int64(len(f.message)):
+	case !h.OpCode.IsControl() && h.Length > maxMessage-int64(len(f.message)):
 		return errTooBig
 	case eventOf(h.OpCode) == grip.EventUnknown && h.OpCode != ws.OpContinuation:
 		return errOpcode

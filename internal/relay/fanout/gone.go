@@ -57,6 +57,8 @@ const (
 
 // lingers are the channels that long-polls have left not long ago.
 type lingers struct {
+	life time.Duration // static
+
 	mu    sync.Mutex // guards the following
 	until map[string]time.Time
 	sweep int // how many there may be before those that are over are cleared
@@ -80,7 +82,7 @@ func (l *lingers) add(names []string) {
 	}
 	for _, name := range names {
 		if len(l.until) < maxLingers {
-			l.until[strings.Clone(name)] = now.Add(lingerTime)
+			l.until[strings.Clone(name)] = now.Add(l.life)
 		}
 	}
 }

@@ -83,14 +83,14 @@ func newStream(at *server, own *session, q *asked, resp *Response) *stream {
 
 // follow takes over what an instruction says of a stream that goes on.
 func (s *stream) follow(in *grip.Instruct) {
-	s.channels = subscriptions(in, s.prefix)
+	s.channels = s.subscriptions(in, s.prefix)
 	s.meta, s.next = in.Meta, in.Next
 }
 
 // subscriptions are the channels of an instruction, by the names that the hub has
 // for them.
-func subscriptions(in *grip.Instruct, prefix string) []subscription {
-	channels := in.Channels[:min(len(in.Channels), maxChannels)]
+func (s *server) subscriptions(in *grip.Instruct, prefix string) []subscription {
+	channels := in.Channels[:min(len(in.Channels), s.engine.opt.MaxChannels)]
 	out := make([]subscription, len(channels))
 	for i, c := range channels {
 		c.Name = prefix + c.Name

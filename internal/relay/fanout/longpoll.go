@@ -82,7 +82,7 @@ func (s *server) newPoll(q *asked, resp *Response) *poll {
 	p := &poll{
 		session: &session{conn: q.Conn, remote: q.Remote, opened: q.at},
 		server:  s, prefix: resp.Prefix, timeout: in.Timeout, meta: in.Meta,
-		channels: subscriptions(in, resp.Prefix), verdict: make(chan outcome, 1),
+		channels: s.subscriptions(in, resp.Prefix), verdict: make(chan outcome, 1),
 	}
 	if p.timeout <= 0 {
 		p.timeout = grip.DefaultTimeout

@@ -299,6 +299,23 @@ func TestDrainAnswersLongPolls(t *testing.T) {
 	})
 }
 
+func TestRecoverAsksEveryOrigin(t *testing.T) {
+	inPoll(t, quietStart, func(r *rig) {
+		h := r.request("GET", "/lp", "")
+		p := r.open(durable("v0"))
+		plain := r.open(&grip.Instruct{Hold: grip.Stream, Channels: []grip.Channel{{Name: "x"}}})
+		r.publish(sendID("d:t", "", "v0", "")) // so that there is an id to forget
+		r.o.answer = func(n int, q *Request) (*Response, error) {
+			return &Response{Body: fmt.Appendf(nil, "[%s]", q.Path), Instruct: map[bool]*grip.Instruct{true: durable("v1")}[q.FollowUp]}, nil
+		}
+		r.e.Recover()
+		h.want(t, 200, "[/lp]", 0)
+		settle(time.Second)
+		r.want(p, "[open][/events]")
+		r.want(plain, "[open]")
+	})
+}
+
 // A code that no server can send, and one that allows no body.
 func TestLongPollCodes(t *testing.T) {
 	for code, want := range map[int]int{0: 200, 42: 500, 204: 204, 999: 999} {

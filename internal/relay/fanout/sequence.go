@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// idTTL is how long an item's id is remembered, to drop it when it comes again.
-	idTTL = 60 * time.Second
+	// idLife is how long an item's id is remembered, to drop it when it comes again.
+	idLife = 60 * time.Second
 	// maxIDs bounds how many ids are remembered.
 	maxIDs = 100_000
 	// orderWait is how long an item waits for the one before it.
@@ -26,6 +26,7 @@ const (
 type sequencer struct {
 	subscribers func(channel string) int
 	deliver     func(*grip.Item) int
+	wait, life  time.Duration // Options.OrderWait and IDLife
 
 	tracked atomic.Int64 // channels in lasts, so that idle takes no lock
 
@@ -50,9 +51,9 @@ type aheadItem struct {
 	until time.Time
 }
 
-func newSequencer(subscribers func(string) int, deliver func(*grip.Item) int) *sequencer {
+func newSequencer(subscribers func(string) int, deliver func(*grip.Item) int, opt Options) *sequencer {
 	return &sequencer{
-		subscribers: subscribers, deliver: deliver,
+		subscribers: subscribers, deliver: deliver, wait: opt.OrderWait, life: opt.IDLife,
 		seen: map[seenKey]time.Time{}, lasts: map[string]*lastID{},
 	}
 }
@@ -85,9 +86,9 @@ func (q *sequencer) accept(it *grip.Item) int {
 	return q.release(it)
 }
 
-// repeated reports whether the id was seen within idTTL, and remembers it.
+// repeated reports whether the id was seen not long ago, and remembers it.
 func (q *sequencer) repeated(it *grip.Item, now time.Time) bool {
-	for len(q.order) > 0 && (len(q.order) > maxIDs || now.Sub(q.seen[q.order[0]]) > idTTL) {
+	for len(q.order) > 0 && (len(q.order) > maxIDs || now.Sub(q.seen[q.order[0]]) > q.life) {
 		delete(q.seen, q.order[0])
 		q.order = q.order[1:]
 	}
@@ -170,9 +171,9 @@ func (q *sequencer) hold(last *lastID, it *grip.Item, now time.Time) {
 			return
 		}
 	}
-	last.ahead = append(last.ahead, aheadItem{it, now.Add(orderWait)})
+	last.ahead = append(last.ahead, aheadItem{it, now.Add(q.wait)})
 	if q.timer == nil && !q.ended {
-		q.timer = time.AfterFunc(orderWait, q.overdue) // stopped by stop
+		q.timer = time.AfterFunc(q.wait, q.overdue) // stopped by stop
 	}
 }
 
@@ -208,6 +209,15 @@ func (q *sequencer) forget(channel string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if last := q.lasts[channel]; last != nil {
+		last.id = ""
+	}
+}
+
+// forgetAll makes every channel's last id unknown.
+func (q *sequencer) forgetAll() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, last := range q.lasts {
 		last.id = ""
 	}
 }

@@ -23,10 +23,6 @@ type session struct {
 	gone   func()  // tells the origin of the end, if it wants to know
 }
 
-// maxChannels is how many subscriptions one connection may have; more are
-// ignored, as Fanout does (grip.md, 4).
-const maxChannels = 20
-
 // join makes a held stream a member of the hub.
 func (s *server) join(q *asked, resp *Response, sink hub.Sink, f hub.Format, first []byte) (*session, error) {
 	j := s.joining(q, resp, f, first)
@@ -49,7 +45,7 @@ func (s *server) joining(q *asked, resp *Response, f hub.Format, first []byte) h
 	}
 	own.gone = s.farewellCall(q.base(), in.Gone)
 	j := hub.Joining[*item]{
-		Format: f, First: first, Owner: own, Channels: names(subscriptions(in, resp.Prefix)),
+		Format: f, First: first, Owner: own, Channels: names(s.subscriptions(in, resp.Prefix)),
 		KeepAlive: s.engine.keepAlive(in.KeepAlive, f),
 	}
 	if needsReceiver(in) {

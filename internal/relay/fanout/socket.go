@@ -40,10 +40,11 @@ type socket struct {
 	parts   []grip.Event // its events, slices of rest
 	queue   []grip.Event // came while busy, contents copied
 	queued  int
-	busy    bool // a call is under way on a worker
-	again   bool // a refresh came meanwhile
-	closing bool // a close frame was sent or the client is being dropped
-	told    bool // the Handler knows of the end, or has detached itself
+	busy    bool           // a call is under way on a worker
+	again   bool           // a refresh came meanwhile
+	closing bool           // a close frame was sent or the client is being dropped
+	told    bool           // the Handler knows of the end, or has detached itself
+	untold  grip.EventType // how it ended, for a Handler that is busy
 
 	subs     []subscription
 	meta     map[string]string
@@ -51,8 +52,6 @@ type socket struct {
 	callAt   time.Time // when an empty batch is due
 	closeAt  time.Time // when a client that does not answer a close frame is dropped
 	later    *later    // what is held back; nil for most sockets
-
-	detaching bool // to be done when the Handler has answered
 }
 
 // askEvents calls the Handler and turns its panic into an error.
@@ -62,7 +61,10 @@ func askEvents(ctx context.Context, h SocketHandler, s *Socket, in []grip.Event)
 			err = fmt.Errorf("handler panicked: %v", p)
 		}
 	}()
-	return h.Events(ctx, s, in)
+	if reply, err = h.Events(ctx, s, in); reply == nil && err == nil {
+		err = errNoAnswer
+	}
+	return reply, err
 }
 
 // joining is how an accepted socket joins: head first, then the reply's frames.
@@ -184,13 +186,15 @@ func (s *socket) hold(m *hub.Member[*item], in []grip.Event) {
 // answered takes in what a worker brought.
 func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, err error, alive bool) {
 	s.busy = false
-	if !alive {
-		s.tellEnd()
-		return
+	if !alive || s.closing {
+		if s.untold != grip.EventUnknown { // else ended will tell
+			s.tell(s.untold)
+		}
+		return // whoever closed did not wait for this answer
 	}
 	s.apply(m, in, reply, err)
-	if s.detaching {
-		s.detach(m)
+	if s.untold != grip.EventUnknown {
+		s.tell(s.untold) // it has detached itself
 	}
 	queue := s.queue
 	s.queue, s.queued = nil, 0
@@ -212,7 +216,7 @@ func (s *socket) answered(m *hub.Member[*item], in []grip.Event, reply *Reply, e
 
 // apply does what a reply asks for.
 func (s *socket) apply(m *hub.Member[*item], in []grip.Event, reply *Reply, err error) {
-	if err != nil || reply == nil {
+	if err != nil {
 		s.engine.log.Warn("socket dropped", "cause", err, "conn", s.conn, "remote", s.remote)
 		s.drop(m)
 		return
@@ -262,10 +266,11 @@ func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventTyp
 	}
 }
 
-// drop ends the connection without a close frame.
+// drop ends the connection without a close frame. What was written before still
+// goes out.
 func (s *socket) drop(m *hub.Member[*item]) {
 	s.closing = true
-	m.Abort(errOrigin)
+	m.End(errOrigin)
 }
 
 // keepRest copies the content that was not accepted, event by event.

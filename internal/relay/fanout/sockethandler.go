@@ -43,7 +43,7 @@ type Socket struct {
 	// State is the Handler's own, kept between calls. Only Events touches it.
 	State any
 	// MaxChannels is how many channels the socket may listen to, more are left
-	// out; 0 stands for 20 (grip.md, 4). The Handler may set it before it accepts
+	// out; 0 stands for Options.MaxChannels. The Handler may set it before it accepts
 	// the socket.
 	MaxChannels int
 	// Prefix is as in Response. The Handler may set it before it accepts the socket.

@@ -103,10 +103,7 @@ func (s *socket) deliver(m *hub.Member[*item], p []byte) {
 // detach takes the socket away from its Handler: it is told of a close, and
 // items go on to reach the client.
 func (s *socket) detach(m *hub.Member[*item]) {
-	if s.detaching = s.busy; s.busy {
-		return
-	}
-	s.tell(grip.Event{Type: grip.EventClose})
+	s.tell(grip.EventClose)
 	s.rest, s.parts, s.callAt = nil, nil, time.Time{}
 	m.Wake(s.wakeAt())
 }

@@ -220,7 +220,7 @@ func TestAnswerToTheHandshakeMayEndTheSocket(t *testing.T) {
 			t.Errorf("socket %q", l.how())
 		}
 		l = r.openLine(&Reply{Events: []grip.Event{{Type: grip.EventDisconnect}}})
-		if l.want(t); l.how() != "aborted" {
+		if l.want(t); l.how() != "finished" {
 			t.Errorf("socket %q", l.how())
 		}
 	})
@@ -281,7 +281,7 @@ func TestPushReachesTheSocket(t *testing.T) {
 		lost := &socket{session: &session{}, server: r.e.server(h), handler: h}
 		go func() { early <- lost.push(&Reply{}) }() // ends when the socket is lost
 		synctest.Wait()
-		lost.lost()
+		lost.lost(context.Background())
 		if <-early || lost.push(&Reply{}) || !slices.Equal(h.log(), []string{`DISCONNECT "";`}) {
 			t.Errorf("pushed to a socket that never was, or calls %q", h.log())
 		}

@@ -67,7 +67,7 @@ func (s *socket) subscribe(c grip.Control) {
 	}
 	most := s.info.MaxChannels
 	if most == 0 {
-		most = maxChannels
+		most = s.engine.opt.MaxChannels
 	}
 	if len(s.subs) < most {
 		s.subs = append(s.subs, next)
@@ -150,7 +150,8 @@ func (s *socket) act(m *hub.Member[*item], it *item, content []byte) {
 		}
 		s.deliver(m, p)
 	case grip.Close:
-		s.tellClose(m)
+		s.closing = true
+		s.tell(grip.EventClose) // without content (grip.md, 5.6)
 		s.sayClose(m, closeFrame(w.Code, w.Reason))
 	case grip.Refresh:
 		if s.detached() {
@@ -164,32 +165,27 @@ func (s *socket) act(m *hub.Member[*item], it *item, content []byte) {
 	}
 }
 
-// tellClose lets the Handler know that a publisher has closed the socket: a
-// close event without content (grip.md, 5.6).
-func (s *socket) tellClose(*hub.Member[*item]) {
-	s.closing = true
-	s.tell(grip.Event{Type: grip.EventClose})
-}
-
 // ended is called when the member has ended.
 func (s *socket) ended() {
 	s.closing = true
 	s.joined.end()
-	if !s.busy {
-		s.tellEnd()
-	}
+	s.tell(grip.EventDisconnect)
 }
 
-// tellEnd lets the Handler know that the connection is gone.
-func (s *socket) tellEnd() { s.tell(grip.Event{Type: grip.EventDisconnect}) }
-
-// tell gives the Handler a last event, once; its reply does not matter.
-func (s *socket) tell(e grip.Event) {
-	if s.told || s.busy {
+// tell lets the Handler know how the socket has ended, once and when it is no
+// longer busy; its reply does not matter.
+func (s *socket) tell(end grip.EventType) {
+	if s.busy {
+		if s.untold == grip.EventUnknown {
+			s.untold = end
+		}
+		return
+	}
+	if s.told {
 		return
 	}
 	s.told = true
-	in := []grip.Event{e}
+	in := []grip.Event{{Type: end}}
 	if s.handler.QuickEvents(&s.info, in) {
 		_, _ = askEvents(s.engine.onShard, s.handler, &s.info, in)
 		return

@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"bufio"
+	"context"
 	"crypto/sha1" //nolint:gosec // RFC 6455 asks for it; it protects nothing
 	"encoding/base64"
 	"errors"
@@ -17,7 +18,7 @@ import (
 
 // isUpgrade reports whether a request asks for a WebSocket, rightly or not.
 func isUpgrade(r *http.Request) bool {
-	return r.ProtoMajor == 1 && r.Method == http.MethodGet && hasWord(r.Header["Upgrade"], "websocket") &&
+	return r.ProtoMajor == 1 && r.ProtoMinor > 0 && r.Method == http.MethodGet && hasWord(r.Header["Upgrade"], "websocket") &&
 		hasWord(r.Header["Connection"], "upgrade")
 }
 
@@ -78,7 +79,7 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request, so *socket, repl
 	conn, buf, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		s.engine.refuse(w, r, err)
-		so.lost()
+		so.lost(r.Context())
 		return
 	}
 	_ = conn.SetDeadline(time.Time{})
@@ -88,23 +89,46 @@ func (s *server) accept(w http.ResponseWriter, r *http.Request, so *socket, repl
 	opened.Events = reply.Events[1:]
 	j := so.joining(&opened, head)
 	if direct {
+		so.early = append(so.early, unread(conn)...)
 		if d, ok := hub.NewDescriptor(conn); ok {
 			j.Sink = d
 			if _, err := s.engine.hub.Join(j); err != nil {
-				s.engine.held.Add(-1)
-				d.Abort()
-				so.lost()
+				_, _, _ = d.Write([]byte(unavailable))
+				d.Finish()
+				so.abandon(r.Context())
 			}
 			return
 		}
 	}
-	s.carry(conn, so, j)
+	s.carry(r.Context(), conn, so, j)
 }
 
-// lost tells the Handler that a socket it has accepted will not come to be.
-func (s *socket) lost() {
+// abandon undoes joining for a socket that came too late.
+func (s *socket) abandon(ctx context.Context) {
+	s.engine.held.Add(-1)
+	s.lost(ctx)
+}
+
+// lost tells the Handler, which believes that the socket is open, that it will
+// not come to be.
+func (s *socket) lost(ctx context.Context) {
 	s.joined.end()
-	_, _ = askEvents(s.engine.ctx, s.handler, &s.info, []grip.Event{{Type: grip.EventDisconnect}})
+	_, _ = askEvents(ctx, s.handler, &s.info, []grip.Event{{Type: grip.EventDisconnect}})
+}
+
+// unread is what the front has read of a connection and net/http has not. Behind
+// a deadline that has passed, Read gives nothing else.
+func unread(conn net.Conn) (all []byte) {
+	_ = conn.SetReadDeadline(time.Unix(1, 0))
+	buf := make([]byte, 4096)
+	for {
+		n, err := conn.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			_ = conn.SetReadDeadline(time.Time{})
+			return all
+		}
+	}
 }
 
 // buffered is what the client sent behind its handshake without waiting.
@@ -124,14 +148,16 @@ func appendSwitch(dst []byte, key string, header http.Header) []byte {
 
 // carry is the portable way: this goroutine writes, another one reads, both end
 // with the connection.
-func (s *server) carry(conn net.Conn, so *socket, j hub.Joining[*item]) {
+func (s *server) carry(ctx context.Context, conn net.Conn, so *socket, j hub.Joining[*item]) {
 	box := hub.NewMailbox(0)
 	j.Sink = box
+	timeout := s.engine.writeTimeout()
 	m, err := s.engine.hub.Join(j)
 	if err != nil {
-		s.engine.held.Add(-1)
+		_ = conn.SetWriteDeadline(time.Now().Add(timeout))
+		_, _ = io.WriteString(conn, unavailable)
 		_ = conn.Close()
-		so.lost()
+		so.abandon(ctx)
 		return
 	}
 	gone, ended := make(chan struct{}), make(chan struct{})
@@ -139,7 +165,6 @@ func (s *server) carry(conn net.Conn, so *socket, j hub.Joining[*item]) {
 		defer close(gone)
 		feed(m, conn, ended)
 	}()
-	timeout := s.engine.writeTimeout()
 	box.Serve(gone, func(p []byte) error {
 		_ = conn.SetWriteDeadline(time.Now().Add(timeout))
 		_, err := conn.Write(p)

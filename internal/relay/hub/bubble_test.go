@@ -176,3 +176,55 @@ func TestReceiver(t *testing.T) {
 		}
 	})
 }
+
+// A drain is over when the last bytes have left the mailboxes, too.
+func TestDrainWaitsForMailboxes(t *testing.T) {
+	bubble(t, Options[string]{
+		Shards: 1, Farewell: func(*Member[string], error) []byte { return []byte("bye") },
+	}, func(t *testing.T, h *Hub[string]) {
+		box, got := NewMailbox(0), ""
+		go box.Serve(nil, func(p []byte) error { // ends with the drain
+			time.Sleep(time.Second)
+			got += string(p)
+			return nil
+		})
+		m := joinT(t, h, Joining[string]{Sink: box})
+		if err := h.Drain(t.Context(), ErrDraining); err != nil {
+			t.Error(err)
+		}
+		if got != "bye" {
+			t.Errorf("wrote %q", got)
+		}
+		called := 0
+		m.Always(func(alive bool) {
+			if called++; alive {
+				t.Error("still alive")
+			}
+		})
+		if called != 1 {
+			t.Errorf("called %d times after the end", called)
+		}
+	})
+}
+
+// A mistake at the end of one member does not take the others along.
+func TestPanicsAtTheEnd(t *testing.T) {
+	panics := 0
+	bubble(t, Options[string]{
+		Shards:   1,
+		Farewell: func(*Member[string], error) []byte { panic("farewell") },
+		Ended:    func(*Member[string], error) { panic("ended") },
+		Panicked: func(*Member[string], any) { panics++ },
+	}, func(t *testing.T, h *Hub[string]) {
+		p := &tape{start: time.Now()}
+		joinT(t, h, Joining[string]{Sink: p, Channels: []string{"a"}})
+		q := &tape{start: time.Now()}
+		joinT(t, h, Joining[string]{Sink: q, Channels: []string{"b"}})
+		h.Publish("a", "end")
+		h.Publish("b", "on")
+		synctest.Wait()
+		if panics != 2 || p.ended != "aborted" || len(q.wrote) != 1 {
+			t.Errorf("%d panics, %q, the other has %q", panics, p.ended, q.wrote)
+		}
+	})
+}

@@ -91,9 +91,11 @@ func (s *shard[T]) end(m *Member[T], cause error) {
 func (s *shard[T]) part(m *Member[T]) {
 	s.leaveAll(m)
 	m.stalledAt = s.now
-	if p := s.hub.opt.Farewell(m, m.cause); len(p) > 0 {
-		s.write(m, p)
-	}
+	s.try(m, func() {
+		if p := s.hub.opt.Farewell(m, m.cause); len(p) > 0 {
+			s.write(m, p)
+		}
+	})
 	if m.waiting == nil && !m.done {
 		s.retire(m, m.sink.Finish)
 	}
@@ -150,7 +152,7 @@ func (s *shard[T]) retire(m *Member[T], close func()) {
 	if _, ok := m.sink.(*Descriptor); ok {
 		s.hub.detached.Add(-1)
 	}
-	s.hub.opt.Ended(m, m.cause)
+	s.try(m, func() { s.hub.opt.Ended(m, m.cause) })
 }
 
 // drainSteps is into how many steps a drain divides its time; a step ends at

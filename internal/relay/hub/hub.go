@@ -51,8 +51,9 @@ type Options[T any] struct {
 	// Ended, if not nil, is called once for each member after it has ended, on
 	// its shard's goroutine. It must not block.
 	Ended func(m *Member[T], cause error)
-	// Panicked, if not nil, is told of a panic in a Receiver or in what Do was
-	// given, which then ends only its member; else the program ends.
+	// Panicked, if not nil, is told of a panic in a Receiver, in Farewell or Ended,
+	// or in what Do was given, which then ends only its member; else the program
+	// ends.
 	Panicked func(m *Member[T], value any)
 	// Shards is the number of shards; 0 stands for GOMAXPROCS.
 	Shards int
@@ -75,6 +76,7 @@ type Hub[T any] struct {
 	shards []*shard[T]
 	start  time.Time
 	loops  sync.WaitGroup
+	mail   sync.WaitGroup // counts mailboxes that are being served; added to under mu
 
 	index sync.Map // channel name → *channel[T]
 
@@ -145,7 +147,7 @@ type Joining[T any] struct {
 // sink is then still the caller's. From here on the hub closes the sink.
 func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 	m := &Member[T]{
-		shard: h.shards[int(h.turn.Add(1))%len(h.shards)], sink: j.Sink,
+		shard: h.shards[h.turn.Add(1)%uint32(len(h.shards))], sink: j.Sink,
 		recv: j.Receiver, direct: j.Direct, format: j.Format, owner: j.Owner, keepAlive: j.KeepAlive,
 	}
 	h.mu.Lock()
@@ -154,8 +156,12 @@ func (h *Hub[T]) Join(j Joining[T]) (*Member[T], error) {
 		return nil, ErrDraining
 	}
 	h.members.Add(1)
-	if _, ok := j.Sink.(*Descriptor); ok {
+	switch sink := j.Sink.(type) {
+	case *Descriptor:
 		h.detached.Add(1)
+	case *Mailbox:
+		h.mail.Add(1)
+		sink.afterServe(h.mail.Done)
 	}
 	first := j.First
 	// Under the lock, so that a drain comes behind it and ends this member too; and
@@ -189,6 +195,20 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 		}
 	}
 	return accepted
+}
+
+// Each calls f for every member, on the member's shard and behind what was
+// published before. It does not wait for that.
+func (h *Hub[T]) Each(f func(m *Member[T])) {
+	for _, s := range h.shards {
+		s.push(entry[T]{run: func() {
+			for _, m := range s.slots {
+				if m != nil && m.Open() {
+					s.try(m, func() { f(m) })
+				}
+			}
+		}})
+	}
 }
 
 // Ready waits until every inbox has room, so that publishers and not memory
@@ -242,8 +262,9 @@ func (h *Hub[T]) Delivered() uint64 {
 }
 
 // Drain refuses joins, ends all members with cause, spread over the first half
-// of the time ctx has left, and waits for them to be gone. At the deadline it
-// cuts off the rest and returns ctx's error. The hub is of no use afterwards.
+// of the time ctx has left, and waits for them to be gone and for mailboxes to be
+// served to the end. At the deadline it cuts off the rest and returns ctx's
+// error. The hub is of no use afterwards.
 func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	h.mu.Lock()
 	h.draining = true
@@ -255,9 +276,11 @@ func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	for _, s := range h.shards {
 		s.push(entry[T]{run: func() { s.drain(cause, spread) }})
 	}
-	done := make(chan struct{})
-	go func() { // ends when the shards have, which the cut below forces
+	ended, done := make(chan struct{}), make(chan struct{})
+	go func() { // ends when the shards have, which the cut below forces, and then the mailboxes
 		h.loops.Wait()
+		close(ended)
+		h.mail.Wait()
 		close(done)
 	}()
 	select {
@@ -268,6 +291,6 @@ func (h *Hub[T]) Drain(ctx context.Context, cause error) error {
 	for _, s := range h.shards {
 		s.push(entry[T]{run: s.cut})
 	}
-	<-done
+	<-ended
 	return ctx.Err()
 }

@@ -14,6 +14,8 @@ type Mailbox struct {
 	finished bool
 	aborted  bool
 	left     error         // Serve has returned because of this
+	served   bool          // Serve has returned
+	after    func()        // to be called then
 	wake     chan struct{} // capacity 1; its only receiver is Serve
 }
 
@@ -74,6 +76,7 @@ func (b *Mailbox) poke() {
 // or gone is closed, and reports whether the member ended in good order. It
 // must be called once; when it returns the member ends too.
 func (b *Mailbox) Serve(gone <-chan struct{}, write func([]byte) error) (finished bool) {
+	defer b.endServe()
 	var spare []byte
 	for {
 		taken, state := b.take(spare)
@@ -98,6 +101,27 @@ func (b *Mailbox) Serve(gone <-chan struct{}, write func([]byte) error) (finishe
 			b.leave(ErrGone)
 			return false
 		}
+	}
+}
+
+// afterServe calls f when Serve has returned, or at once if it has already.
+func (b *Mailbox) afterServe(f func()) {
+	b.mu.Lock()
+	served := b.served
+	b.after = f
+	b.mu.Unlock()
+	if served {
+		f()
+	}
+}
+
+func (b *Mailbox) endServe() {
+	b.mu.Lock()
+	b.served = true
+	after := b.after
+	b.mu.Unlock()
+	if after != nil {
+		after()
 	}
 }
 

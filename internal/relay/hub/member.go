@@ -112,6 +112,9 @@ func (m *Member[T]) moved(at membership[T]) {
 // Owner returns what Join or Become was given.
 func (m *Member[T]) Owner() any { return m.owner }
 
+// Receiver returns what Join or Become was given.
+func (m *Member[T]) Receiver() Receiver[T] { return m.recv }
+
 // First reports whether Join or Become found a channel that nobody listened to
 // before.
 func (m *Member[T]) First() bool { return m.first }
@@ -127,9 +130,13 @@ func (m *Member[T]) Do(f func()) {
 }
 
 // Always calls f on the member's shard, also after the member has ended, and
-// tells it whether it has. It may be called from any goroutine and never blocks.
+// tells it whether it is alive. When the shard itself has ended, it calls f where
+// it is. It may be called from any goroutine and never blocks.
 func (m *Member[T]) Always(f func(alive bool)) {
-	m.shard.push(entry[T]{run: func() { m.shard.try(m, func() { f(m.Open()) }) }})
+	run := func() { m.shard.try(m, func() { f(m.Open()) }) }
+	if !m.shard.push(entry[T]{run: run}) {
+		run()
+	}
 }
 
 // Open reports whether the member is there and has not been ended.

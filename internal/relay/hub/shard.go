@@ -44,6 +44,7 @@ type shard[T any] struct {
 	seen  []readiness
 	bytes int
 	room  chan struct{} // closed when a crowded inbox has been taken
+	ended bool          // run has returned
 }
 
 // entry is one thing in an inbox: a value, or something to run.
@@ -68,13 +69,18 @@ func newShard[T any](h *Hub[T], id int) *shard[T] {
 	return &shard[T]{id: id, hub: h, wake: make(chan struct{}, 1), room: make(chan struct{})}
 }
 
-// push appends to the inbox. It may be called from any goroutine.
-func (s *shard[T]) push(e entry[T]) {
+// push appends to the inbox. It may be called from any goroutine. It reports
+// false once the shard has ended.
+func (s *shard[T]) push(e entry[T]) bool {
 	size := 64
 	if e.run == nil {
 		size = s.hub.opt.Size(e.value)
 	}
 	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return false
+	}
 	s.inbox = append(s.inbox, e)
 	s.bytes += size
 	if s.bytes > s.hub.opt.InboxBytes {
@@ -85,6 +91,15 @@ func (s *shard[T]) push(e entry[T]) {
 	if first {
 		s.poke()
 	}
+	return true
+}
+
+// finish ends the inbox, unless something has come since it was taken.
+func (s *shard[T]) finish() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = len(s.inbox) == 0
+	return s.ended
 }
 
 // notice appends what the poller saw.
@@ -148,7 +163,7 @@ func (s *shard[T]) run() {
 		s.work(inbox)
 		s.tick()
 		s.farewells()
-		if s.draining && s.empty() {
+		if s.draining && s.empty() && s.finish() {
 			return
 		}
 		if len(inbox) > 0 || len(ready) > 0 {
