@@ -26,17 +26,17 @@ import (
 func TestConformance(t *testing.T) {
 	cert, key := writeCertificate(t)
 	for name, mode := range map[string]struct {
-		set    func(*Options, *testing.T)
-		client *http.Client
+		set             func(*Options, *testing.T)
+		client, sockets *http.Client
 	}{
-		"descriptor": {func(*Options, *testing.T) {}, nil},
-		"portable":   {func(o *Options, _ *testing.T) { o.Portable = true }, nil},
-		"http2":      {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, true)},
-		"tls http1":  {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, false)},
-		"bolt":       {func(o *Options, t *testing.T) { o.Data = t.TempDir() }, nil},
+		"descriptor": {func(*Options, *testing.T) {}, nil, nil},
+		"portable":   {func(o *Options, _ *testing.T) { o.Portable = true }, nil, nil},
+		"http2":      {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, true), trusting(t, false)},
+		"tls http1":  {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, false), nil},
+		"bolt":       {func(o *Options, t *testing.T) { o.Data = t.TempDir() }, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			apptest.Run(t, apptest.Service{Client: mode.client, Start: func(t *testing.T, s apptest.Setup) string {
+			apptest.Run(t, apptest.Service{Client: mode.client, Sockets: mode.sockets, Start: func(t *testing.T, s apptest.Setup) string {
 				o := testOptions()
 				o.Config, o.NoMessagesStore, o.NoPublishToken = s.Config, s.NoMessagesStore, s.NoPublishToken
 				if s.Messages != "" {

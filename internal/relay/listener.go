@@ -101,6 +101,9 @@ func (g *guard) refuse(c net.Conn) {
 func (g *guard) shed() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return // Accept finds out by itself
+	}
 	g.tell(errors.New("no file descriptors are left"))
 	if g.spare != nil {
 		_ = g.spare.Close()

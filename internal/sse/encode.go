@@ -79,8 +79,8 @@ func appendData(dst, data []byte) []byte {
 }
 
 // appendJSON writes s as a JSON string. Only what JSON demands is escaped, so
-// that no line end can get into the event; bytes that are not UTF-8 become
-// U+FFFD.
+// that no line end can get into the event, in the short form where JSON has one;
+// bytes that are not UTF-8 become U+FFFD.
 func appendJSON(dst []byte, s string) []byte {
 	const digits = "0123456789abcdef"
 	dst = append(dst, '"')
@@ -88,8 +88,8 @@ func appendJSON(dst []byte, s string) []byte {
 		switch {
 		case r == '"' || r == '\\':
 			dst = append(dst, '\\', byte(r))
-		case r == '\n':
-			dst = append(dst, `\n`...)
+		case '\b' <= r && r <= '\r' && r != '\v': // JSON has no \v
+			dst = append(dst, '\\', "btn.fr"[r-'\b'])
 		case r < ' ':
 			dst = append(dst, `\u00`...)
 			dst = append(dst, digits[r>>4], digits[r&0xF])

@@ -57,6 +57,14 @@ func TestStreamError(t *testing.T) {
 	}
 }
 
+// The app's JSON writer has short escapes for five controls.
+func TestStreamErrorEscapes(t *testing.T) {
+	got := string(AppendStreamError(nil, "forbidden", "\x00\b\t\n\v\f\r\x1f"))
+	if want := `"text":"\u0000\b\t\n\u000b\f\r\u001f"}`; !strings.Contains(got, want) {
+		t.Errorf("got %q, want %q in it", got, want)
+	}
+}
+
 func TestStreamErrorTextSurvives(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"quotes and backslashes", `a"b\c`, `a"b\c`},

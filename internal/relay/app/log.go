@@ -93,12 +93,22 @@ func (a *App) logSubscribed(ctx context.Context, r *fanout.Request, s *stream) {
 		return
 	}
 	for _, t := range s.topics {
-		for _, h := range t.Hazards() {
-			if s.durable || !durableOnly(h) {
-				a.line(ctx, slog.LevelWarn, peerOf(r), "topic name misleads", slog.String("topic", clipped(t)), slog.String("cause", h.String()))
-			}
+		if why := s.hazards(t); why != "" {
+			a.line(ctx, slog.LevelWarn, peerOf(r), "topic name misleads", slog.String("topic", clipped(t)), slog.String("cause", why))
 		}
 	}
+}
+
+// hazards is what is misleading about a topic's name on this stream, for one
+// line; empty if nothing is.
+func (s *stream) hazards(t pubsub.Topic) string {
+	var why []string
+	for _, h := range t.Hazards() {
+		if s.durable || !durableOnly(h) {
+			why = append(why, "it "+h.String())
+		}
+	}
+	return strings.Join(why, "; ")
 }
 
 // durableOnly reports whether a hazard leaves plain streams alone.

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
@@ -46,6 +47,77 @@ func TestItem31TokenExpires(t *testing.T) {
 		< 90 04 00 01 00 87
 		> 30 09 {test} 00 68 69`)
 	wantWarning(t, b, "SUBACK 0x87", "exp")
+}
+
+// Item 84: what is left counts down for later subscribers; item 99: silence
+// beyond the keep alive ends nothing.
+func TestItem84And99TimePasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := openTalk(t, newBench(t))
+		k.follow(`
+			> 10 CF 01 00 04 4D 51 54 54 05 42 00 01 00 00 01 63 00 BF ` + hexOf([]byte(apptest.TokenRW)) + `
+			< {connack}
+			> 31 0E {test} 05 02 00 00 00 3C 68 69
+			* d:test refresh by c
+			> 82 0A 00 01 00 {test} 00
+			= subscribe s:test
+			= subscribe d:test
+			< 90 04 00 01 00 00
+			< 31 0E {test} 05 02 00 00 00 3C 68 69`)
+		time.Sleep(59500 * time.Millisecond)
+		k.follow(`
+			> 82 0A 00 01 00 {test} 00
+			< 90 04 00 01 00 00
+			< 31 0E {test} 05 02 00 00 00 00 68 69`)
+		time.Sleep(time.Second)
+		k.follow(`
+			> refresh
+			> 82 0A 00 01 00 {test} 00
+			< 90 04 00 01 00 00`)
+	})
+}
+
+// Item 108: a slot that was deleted begins a new generation, which those who
+// had the old one take for news.
+func TestItem108DeletedAndPublishedAgain(t *testing.T) {
+	b := newBench(t)
+	k := openTalk(t, b)
+	put := func() (version string) {
+		b.ask(t, "POST", "/events?topic=test&retain=true", "A", asAdmin, good)
+		s, err := b.shelf.Get(t.Context(), "test", pubsub.Version{})
+		if err != nil || s.Version.Seq != 1 {
+			t.Fatal(s, err)
+		}
+		return s.Version.String()
+	}
+	first := put()
+	k.call(expand("{c1} | 82 0A 00 01 00 {test} 20"))
+	if err := b.shelf.Delete(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	k.follow("> refresh")
+	second := put()
+	k.follow(`
+		> refresh
+		< 30 08 {test} 00 41`)
+	wantBody(t, b.followUp(t, "d:test", strings.TrimLeft(first, " ")), 200, "event: message\nid: test:"+second+"\ndata: A\n\n")
+}
+
+// What a line about one kind of refusal says does not hide the other kind: a
+// token that expires is told of even if it never allowed some topic.
+func TestQuirk17EachReasonIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		k := openTalk(t, b)
+		k.call(hexOf(connect("c1", mint(time.Now().Add(time.Minute)))))
+		k.call("30 06 00 01 61 00 68 69")
+		wantWarning(t, b, "PUBLISH dropped", "x-fastly-write")
+		time.Sleep(pubsub.Grace + time.Hour)
+		k.call(expand("30 09 {test} 00 68 69"))
+		wantWarning(t, b, "PUBLISH dropped", "topic=test", "exp")
+		k.call(expand("30 09 {test} 00 68 69"))
+		wantNoWarning(t, b)
+	})
 }
 
 // Items 85 and 86, Quirks Q19, Q20 and Q49: the engine filters by client id,
@@ -284,7 +356,8 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		topics[i] = fmt.Sprintf("%04d", i)
 	}
 	k := openTalk(t, b)
-	k.call(hexOf(connect("", apptest.Reader(topics...))))
+	allowed := `{"exp":4102444800,"x-fastly-read":["` + strings.Join(topics, `","`) + `"]}`
+	k.call(hexOf(connect("", apptest.Claims(allowed))))
 	n := 0
 	for ; n < len(topics); n++ {
 		if lines := k.give([]grip.Event{{Type: grip.EventBinary, Content: subscribeTo(topics[n])}}); lines[0][0] == '!' {

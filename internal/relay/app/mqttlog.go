@@ -17,7 +17,8 @@ const (
 	quirkAbsorbed    quirks = 1 << iota // Q2
 	quirkFilters                        // Q3
 	quirkClaims                         // Q12, Q13
-	quirkForbidden                      // Q17, as the next four
+	quirkForbidden                      // Q17, as the next five
+	quirkToken                          //
 	quirkSize                           //
 	quirkDollar                         //
 	quirkUnstored                       //

@@ -142,12 +142,12 @@ func (c *call) publishMessage(ctx context.Context, p *mqtt.Publish) {
 		topic = pubsub.Topic(p.Topic)
 	}
 	g, no := c.grant(ctx)
-	if no == nil && !g.CanWrite(topic) {
-		no = forbidden("", "the topic is not in x-fastly-write")
-	}
 	switch {
 	case no != nil:
-		c.drop(ctx, quirkForbidden, p.Topic, no)
+		c.drop(ctx, quirkToken, p.Topic, no)
+		return
+	case !g.CanWrite(topic):
+		c.drop(ctx, quirkForbidden, p.Topic, forbidden("", "the topic is not in x-fastly-write"))
 		return
 	case len(p.Payload) > pubsub.MaxPayload:
 		c.drop(ctx, quirkSize, p.Topic, badRequest("", "the message is longer than 32512 bytes"))

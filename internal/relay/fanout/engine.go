@@ -83,6 +83,7 @@ type Engine struct {
 	// Atomic.
 	conns     atomic.Uint64
 	held      atomic.Int64  // streams
+	handing   atomic.Int64  // connections between the front and net/http
 	hints     atomic.Uint64 // hints published so far, to notice one between asking and holding
 	published atomic.Uint64
 	kept      atomic.Int64 // entries of keepAlives
@@ -178,8 +179,9 @@ func (e *Engine) backlog() int {
 // Subscribers is the number of connections that listen to a channel.
 func (e *Engine) Subscribers(channel string) int { return e.hub.Subscribers(channel) }
 
-// Detached is the number of connections whose sockets have left net/http.
-func (e *Engine) Detached() int { return e.hub.Detached() }
+// Detached is the number of connections whose sockets have left net/http or are
+// on their way to it.
+func (e *Engine) Detached() int { return e.hub.Detached() + int(e.handing.Load()) }
 
 // Drain refuses new connections and ends those that are held, spread over half
 // of the time ctx has left; then it stops follow-ups and other calls of Handlers

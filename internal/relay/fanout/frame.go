@@ -28,6 +28,7 @@ var (
 	errControl   = &frameFault{ws.StatusProtocolError, "control frame is fragmented or too long"}
 	errContinued = &frameFault{ws.StatusProtocolError, "continuation without a beginning, or a beginning within"}
 	errTooBig    = &frameFault{ws.StatusMessageTooBig, "message is too long"}
+	errRest      = &frameFault{ws.StatusMessageTooBig, "too much content was not accepted"}
 )
 
 // frames reassembles a client's messages. Owned by the socket's shard.

@@ -24,8 +24,7 @@ type Quick interface {
 
 // FrontOptions configures Front.
 type FrontOptions struct {
-	// Full reports whether one more connection is too many, given how many the
-	// front holds. Refused is told of each that was turned away; the client gets
+	// Full reports whether one more connection is too many. Refused is told of each that was turned away; the client gets
 	// Refusal.
 	Full    func() bool
 	Refused func(cause error)
@@ -84,6 +83,7 @@ func (f *front) Accept() (net.Conn, error) {
 	for {
 		if p, ok := f.next(); ok {
 			c, err := f.open(p)
+			f.engine.handing.Add(-1)
 			if err == nil {
 				return c, nil
 			}
@@ -134,6 +134,7 @@ func (f *front) Close() error {
 	for _, p := range left {
 		p.socket.Abort()
 	}
+	f.engine.handing.Add(-int64(len(left)))
 	close(f.closed)
 	err := errors.Join(f.stop(), f.inner.Close())
 	f.loops.Wait()
@@ -150,6 +151,7 @@ func (f *front) hand(p passing) {
 	f.mu.Unlock()
 	if ended {
 		p.socket.Abort()
+		f.engine.handing.Add(-1)
 		return
 	}
 	f.poke()
@@ -161,6 +163,7 @@ type conn struct {
 	front   *front
 	remote  string
 	held    []byte // of requests that are not answered
+	need    int    // how much of it the first one takes, 0 if that is not known
 	stopped bool   // the client does not take its answers: no more for now
 	awaits  phase1
 	until   time.Time // when the client has taken too long; zero while stopped
@@ -220,6 +223,10 @@ func (c *conn) Input(m *hub.Member[*item], p []byte) {
 		c.held = append(c.held, p...)
 		data = c.held
 	}
+	if len(data) < c.need {
+		return // a body that comes byte by byte must not be parsed as often
+	}
+	c.need = 0
 	c.serve(m, data)
 }
 
@@ -279,8 +286,10 @@ func (c *conn) Flushed(m *hub.Member[*item]) {
 // pass hands the connection to net/http, with what has been read of it.
 func (c *conn) pass(m *hub.Member[*item], data []byte) {
 	read := bytes.Clone(data)
+	c.front.engine.handing.Add(1) // before the hub forgets it, so that it always counts
 	d, ok := m.Detach()
 	if !ok {
+		c.front.engine.handing.Add(-1)
 		m.Abort(errHandOver)
 		return
 	}
@@ -306,6 +315,7 @@ func (c *conn) request(m *hub.Member[*item], data []byte) (n int, ok bool) {
 	}
 	n = head + d.parsed.length
 	if len(data) < n {
+		c.need = n
 		c.wait(m, awaitBody)
 		return 0, true
 	}

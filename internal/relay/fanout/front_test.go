@@ -2,7 +2,9 @@ package fanout
 
 import (
 	"bytes"
+	"net"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -27,6 +29,28 @@ func serveFront(t *testing.T, opt Options, h Quick) (*Engine, *httptest.Server) 
 	})
 }
 
+// A body that comes in pieces is read once, and the request behind it too.
+func TestFrontReadsSlowBodies(t *testing.T) {
+	_, srv := serveFront(t, Options{}, quickEcho{&echo{}})
+	c, r := exchange(t, srv, "POST /a HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\n")
+	for _, piece := range []string{"x", "y", "zGET /b HTTP/1.1\r\nHost: h\r\n", "\r\n"} {
+		if _, err := c.Write([]byte(piece)); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	for _, path := range []string{"/a", "/b"} {
+		if got := head(t, r); !strings.Contains(got, "X-Path: "+path+"?") {
+			t.Errorf("head is %s", got)
+		}
+		wantBytes(t, r, "plain")
+	}
+	waiting, more := &conn{held: make([]byte, 100, 4096), need: 4096}, []byte("x")
+	if n := testing.AllocsPerRun(100, func() { waiting.Input(nil, more) }); n != 0 {
+		t.Errorf("%v allocations for a byte of a body", n)
+	}
+}
+
 // Many frames right behind the handshake are more than net/http's buffer holds.
 func TestFrontKeepsFramesBehindTheHandshake(t *testing.T) {
 	_, srv := serveFront(t, Options{}, quickEcho{&echo{}})
@@ -43,5 +67,52 @@ func TestFrontKeepsFramesBehindTheHandshake(t *testing.T) {
 	head(t, r)
 	for _, text := range texts {
 		(&wsClient{t, c, r}).want(ws.OpText, text)
+	}
+}
+
+// A connection on its way to net/http counts, or the limit would not hold.
+func TestFrontCountsWhatItHandsOver(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := New(Options{})
+	l := e.Front(inner, quickEcho{&echo{}}, FrontOptions{Full: func() bool { return false }, HeaderTimeout: patience})
+	if l == inner {
+		t.Skip("this system has no front")
+	}
+	for range 3 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Write([]byte("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := l.(*front)
+	for handed := 0; handed < 3; runtime.Gosched() {
+		f.mu.Lock()
+		handed = len(f.handed)
+		f.mu.Unlock()
+	}
+	if n := e.Detached(); n != 3 {
+		t.Errorf("%d connections count, want 3", n)
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Close()
+	if n := e.Detached(); n != 2 {
+		t.Errorf("%d connections count, want 2", n)
+	}
+	_ = l.Close()
+	if n := e.Detached(); n != 0 {
+		t.Errorf("%d connections count behind the end", n)
+	}
+	if err := e.Drain(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

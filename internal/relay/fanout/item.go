@@ -74,7 +74,9 @@ func encodeFrame(v *item) ([]byte, error) {
 	switch w := v.WSMessage; {
 	case w == nil:
 		return nil, nil
-	case w.Action == grip.Close || w.Action == grip.Refresh:
+	case w.Action == grip.Close:
+		return nil, hub.ErrLast
+	case w.Action == grip.Refresh:
 		return nil, hub.ErrAttend
 	}
 	return v.frame, nil

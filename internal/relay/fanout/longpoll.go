@@ -249,9 +249,6 @@ func (p *poll) merge(held *Response, out outcome) *Response {
 	return resp
 }
 
-// maxStatus is the largest status that fits a status line.
-const maxStatus = 999
-
 // mergeHeader puts an item's header into that of a held response. What concerns
 // the connection is not the publisher's to say, GRIP's own is not the client's to
 // see, and names in Grip-Expose-Headers are taken out.

@@ -131,11 +131,22 @@ func ask(ctx context.Context, h Handler, r *Request) (resp *Response, err error)
 		}
 	}()
 	resp, err = h.Request(ctx, r)
-	if resp == nil && err == nil {
+	switch {
+	case err != nil:
+	case resp == nil:
 		err = errNoAnswer
+	case resp.status() < http.StatusOK || resp.status() > maxStatus:
+		// Not one that can end a request, and net/http panics at some of them.
+		err = fmt.Errorf("handler answered with status %d", resp.status())
+		if resp.Stream != nil {
+			_ = resp.Stream.Close()
+		}
 	}
 	return resp, err
 }
+
+// maxStatus is the highest status that fits into a response.
+const maxStatus = 999
 
 var errNoAnswer = errors.New("handler gave no answer")
 
@@ -171,7 +182,7 @@ func (e *Engine) writePlain(w http.ResponseWriter, resp *Response) {
 	if resp.Stream == nil {
 		_, _ = out.Write(resp.Body)
 	} else if !out.pass(resp) {
-		panic(http.ErrAbortHandler) // the client must be able to tell that it ends too early
+		panic(http.ErrAbortHandler) // what is missing must not look complete (grip.md, 1.7)
 	}
 	// Written now, while the deadline lasts; it must not meet the next response.
 	_ = out.Flush()
@@ -198,6 +209,17 @@ func (t timed) Write(p []byte) (n int, err error) {
 		var m int
 		m, err = t.w.Write(p[n:min(len(p), n+piece)])
 		n += m
+	}
+	return n, err
+}
+
+// live is a timed response that is sent on as it comes (grip.md, 1.6).
+type live struct{ timed }
+
+// Write implements io.Writer.
+func (l live) Write(p []byte) (n int, err error) {
+	if n, err = l.timed.Write(p); err == nil {
+		err = l.Flush()
 	}
 	return n, err
 }
@@ -331,23 +353,11 @@ func (s *server) writeHeld(out timed, resp *Response) {
 // pass writes the whole body of resp, each piece as it comes, and reports whether
 // it could.
 func (t timed) pass(resp *Response) bool {
-	_, err := flushing{t}.Write(resp.Body)
+	_, err := live{t}.Write(resp.Body)
 	if err == nil {
-		_, err = io.Copy(flushing{t}, resp.Stream)
+		_, err = io.Copy(live{t}, resp.Stream)
 	}
 	return err == nil
-}
-
-// flushing is a timed response that sends on each piece as it comes.
-type flushing struct{ timed }
-
-// Write implements io.Writer.
-func (f flushing) Write(p []byte) (int, error) {
-	n, err := f.timed.Write(p)
-	if err == nil {
-		err = f.Flush()
-	}
-	return n, err
 }
 
 func (e *Engine) writeTimeout() time.Duration {

@@ -16,6 +16,10 @@ const (
 	// maxQueued is how many bytes a client may send while its Handler is busy
 	// before the engine stops reading from it.
 	maxQueued = 256 << 10
+	// maxRest and maxParts bound the content that a Handler leaves unaccepted, in
+	// bytes and in messages (grip.md, 5.7 item 8).
+	maxRest  = maxMessage
+	maxParts = 8 << 10
 	// closeWait is how long a client may take to answer a close frame.
 	closeWait = 2 * time.Second
 	// maxCalls is how many calls of one Handler's Events may be waited for at once.
@@ -261,6 +265,9 @@ func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventTyp
 		s.awaitEnd(m)
 	case closes:
 		s.drop(m) // the origin did not answer the close (grip.md, 5.6)
+	case len(s.rest) > maxRest || len(s.parts) > maxParts:
+		s.engine.log.Warn("socket closed", "cause", errRest, "conn", s.conn, "remote", s.remote)
+		s.sayClose(m, faultClose(errRest))
 	default:
 		s.schedule(m)
 	}

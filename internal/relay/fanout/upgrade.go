@@ -63,6 +63,9 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h Soc
 	case err != nil:
 		s.engine.refuse(w, r, err)
 	case reply.Refuse != nil:
+		if reply.Refuse.Stream != nil {
+			defer reply.Refuse.Stream.Close()
+		}
 		s.engine.writePlain(w, reply.Refuse)
 	default:
 		s.accept(w, r, so, reply)

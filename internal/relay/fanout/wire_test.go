@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,6 +220,59 @@ func TestRequestsThatAreNotHeld(t *testing.T) {
 	<-asked
 	if h := head(t, r); !strings.Contains(h, "201 Created") {
 		t.Errorf("head is\n%s", h)
+	}
+}
+
+// broken is a Handler whose answer breaks off when broken is closed.
+type broken struct{ off chan struct{} }
+
+func (b broken) Request(context.Context, *Request) (*Response, error) {
+	r, w := io.Pipe()
+	go func() { // ends when off is closed
+		_, _ = io.WriteString(w, "half")
+		<-b.off
+		_ = w.CloseWithError(errors.New("origin died"))
+	}()
+	return &Response{Stream: r}, nil
+}
+
+// grip.md 1.6 and 1.7: an answer is passed on as it comes, and one that its
+// origin breaks off does not end in good order.
+func TestBrokenAnswer(t *testing.T) {
+	h := broken{make(chan struct{})}
+	_, srv := serve(t, Options{}, h, plainText)
+	_, r := exchange(t, srv, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	head(t, r)
+	wantBytes(t, r, "4\r\nhalf\r\n")
+	close(h.off)
+	if rest, err := io.ReadAll(r); len(rest) > 0 {
+		t.Errorf("the answer ends with %q, %v", rest, err)
+	}
+}
+
+// odd is a Handler that holds with the status its path names.
+type odd struct{}
+
+func (odd) Request(_ context.Context, r *Request) (*Response, error) {
+	status, err := strconv.Atoi(r.Path[1:])
+	return &Response{Status: status, Instruct: &grip.Instruct{Hold: grip.Stream}}, err
+}
+
+// A status that cannot end a request is the origin's mistake.
+func TestOddStatuses(t *testing.T) {
+	for _, portable := range []bool{false, true} {
+		t.Run(fmt.Sprint("portable=", portable), func(t *testing.T) {
+			e, srv := serve(t, Options{Portable: portable}, odd{}, plainText)
+			for status, want := range map[string]string{"-1": "502", "99": "502", "101": "502", "999": "999", "1000": "502"} {
+				_, r := exchange(t, srv, "GET /"+status+" HTTP/1.1\r\nHost: h\r\n\r\n")
+				if h := head(t, r); !strings.HasPrefix(h, "HTTP/1.1 "+want+" ") {
+					t.Errorf("%s: %s", status, h)
+				}
+			}
+			if n := e.Stats().Streams; n != 1 {
+				t.Errorf("%d streams are held", n)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -39,8 +40,13 @@ func (p *tape) end(how string) {
 func bubble(t *testing.T, opt Options[string], f func(t *testing.T, h *Hub[string])) {
 	synctest.Test(t, func(t *testing.T) {
 		opt.Encode = func(v string, _ Format) ([]byte, error) {
-			if v == "end" {
+			switch v {
+			case "end":
 				return nil, errors.New("end of stream")
+			case "attend":
+				return nil, ErrAttend
+			case "last":
+				return nil, ErrLast
 			}
 			return []byte(v), nil
 		}
@@ -178,6 +184,50 @@ func TestReceiver(t *testing.T) {
 }
 
 // A drain is over when the last bytes have left the mailboxes, too.
+// Whoever publishes at the same time, members on different shards get a channel's
+// values in one order.
+func TestConcurrentPublishersHaveOneOrder(t *testing.T) {
+	h := testHub(t, Options[string]{Shards: 4})
+	tapes := make([]*paper, 8)
+	for i := range tapes {
+		tapes[i] = &paper{done: make(chan struct{})}
+		if _, err := h.Join(Joining[string]{Sink: tapes[i], Channels: []string{"c"}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var publishers sync.WaitGroup
+	for p := range 8 {
+		publishers.Go(func() {
+			for i := range 500 {
+				h.Publish("c", fmt.Sprintf("%d.%d ", p, i))
+			}
+		})
+	}
+	publishers.Wait()
+	if err := h.Drain(t.Context(), ErrDraining); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range tapes {
+		<-p.done
+		if got := p.text.String(); got != tapes[0].text.String() || strings.Count(got, " ") != 8*500 {
+			t.Fatalf("one member has\n%.300s\nanother\n%.300s", got, tapes[0].text.String())
+		}
+	}
+}
+
+// paper is a sink that keeps what is written.
+type paper struct {
+	text strings.Builder
+	done chan struct{}
+}
+
+func (p *paper) Write(b []byte) (int, bool, error) {
+	p.text.Write(b)
+	return len(b), false, nil
+}
+func (p *paper) Finish() { close(p.done) }
+func (p *paper) Abort()  { close(p.done) }
+
 func TestDrainWaitsForMailboxes(t *testing.T) {
 	bubble(t, Options[string]{
 		Shards: 1, Farewell: func(*Member[string], error) []byte { return []byte("bye") },
@@ -225,6 +275,27 @@ func TestPanicsAtTheEnd(t *testing.T) {
 		synctest.Wait()
 		if panics != 2 || p.ended != "aborted" || len(q.wrote) != 1 {
 			t.Errorf("%d panics, %q, the other has %q", panics, p.ended, q.wrote)
+		}
+	})
+}
+
+// Nothing is written behind the value that makes a Direct member's Receiver end it.
+func TestDirectMembersAttend(t *testing.T) {
+	bubble(t, Options[string]{Shards: 1}, func(t *testing.T, h *Hub[string]) {
+		n := &note{start: time.Now(), next: time.Hour}
+		p := &tape{start: time.Now()}
+		m := joinT(t, h, Joining[string]{Sink: p, Channels: []string{"a"}, Receiver: n, Direct: true})
+		m.Do(func() { // on the shard, so that they make one round
+			for _, v := range []string{"1", "attend", "2", "last", "3"} {
+				h.Publish("a", v)
+			}
+		})
+		synctest.Wait()
+		if got := strings.Join(p.wrote, "|"); got != "12" {
+			t.Errorf("wrote %q", got)
+		}
+		if got := strings.Join(n.got, " "); got != "a1 aattend a2 alast a3" {
+			t.Errorf("delivered %q", got)
 		}
 	})
 }

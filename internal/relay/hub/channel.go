@@ -2,6 +2,7 @@ package hub
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 )
 
@@ -16,6 +17,9 @@ type channel[T any] struct {
 	lists []list[T]
 	// refs is the sum of count. Guarded by the hub's mu.
 	refs int
+	// turns is held while a value goes to the inboxes of several shards, so that
+	// all of them have the channel's values in one order.
+	turns sync.Mutex
 }
 
 func (h *Hub[T]) lookup(name string) *channel[T] {

@@ -8,8 +8,8 @@
 // member.
 //
 // Values published by one goroutine reach each member in the order published,
-// across channels too; two publishers may interleave differently for two
-// members. Publish never waits for a reader: a member that falls behind its
+// across channels too, and all members of a channel get its values in the same
+// order, whoever publishes at the same time. Publish never waits for a reader: a member that falls behind its
 // backlog ends with ErrSlow, and what it had queued is still sent if its peer
 // takes it in time. A value published after Join returned reaches the member,
 // one published before does not. Nothing survives a restart.

@@ -29,6 +29,10 @@ type Format uint8
 // the Receivers of Direct members.
 var ErrAttend = errors.New("value is for the receiver")
 
+// ErrLast is ErrAttend for a value behind which nothing more is to be written to
+// a Direct member in the same round: its Receiver will end it.
+var ErrLast = errors.New("value is for the receiver and the last")
+
 // Defaults of Options.
 const (
 	DefaultBacklog      = 4 << 20
@@ -39,7 +43,7 @@ const (
 type Options[T any] struct {
 	// Encode returns the bytes of v in format f, nil if v has nothing for such
 	// members. An end that is not nil ends the member once it has the bytes, but
-	// ErrAttend calls its Receiver's Deliver instead, if it has one. Encode
+	// ErrAttend or ErrLast calls its Receiver's Deliver instead, if it has one. Encode
 	// is called at least once per round, value and format in use; the bytes must
 	// not change afterwards.
 	Encode func(v T, f Format) (p []byte, end error)
@@ -188,6 +192,8 @@ func (h *Hub[T]) Publish(channel string, v T) (accepted int) {
 	if c == nil {
 		return 0
 	}
+	c.turns.Lock()
+	defer c.turns.Unlock()
 	for i, s := range h.shards {
 		if n := c.count[i].Load(); n > 0 {
 			s.push(entry[T]{channel: c, value: v})

@@ -191,18 +191,30 @@ func (s *shard[T]) joined(mask uint64, f Format) *join {
 			j.count++
 			r.join(&j, start, p)
 		}
-		if end == nil {
-			continue
-		}
-		if !errors.Is(end, ErrAttend) {
-			j.end = end
+		if j.note(end) {
 			break
 		}
-		j.attend = true
 	}
 	j.bytes = j.bytes[:len(j.bytes):len(j.bytes)]
 	r.joins = append(r.joins, j)
 	return &r.joins[len(r.joins)-1]
+}
+
+// note takes in what Encode said besides the bytes, and reports whether they are
+// the last.
+func (j *join) note(end error) (last bool) {
+	switch {
+	case end == nil:
+		return false
+	case errors.Is(end, ErrAttend):
+		j.attend = true
+		return false
+	case errors.Is(end, ErrLast):
+		j.attend = true
+	default:
+		j.end = end
+	}
+	return true
 }
 
 // join appends the j.count-th value's bytes; the first stays where it is.

@@ -28,8 +28,8 @@ func cpuOf(pid int) (time.Duration, error) {
 }
 
 // cpuMeter reads the processor time of a server's processes, of the caller and
-// of the server's core.
-func cpuMeter(pids []int, core int) func() (usage, error) {
+// of the cores the two are bound to.
+func cpuMeter(pids []int, cores []int) func() (usage, error) {
 	return func() (u usage, err error) {
 		for _, pid := range pids {
 			d, err := cpuOf(pid)
@@ -41,8 +41,14 @@ func cpuMeter(pids []int, core int) func() (usage, error) {
 		if u.generator, err = cpuOf(0); err != nil {
 			return u, err
 		}
-		u.core, err = coreTime(core)
-		return u, err
+		for _, core := range cores {
+			d, err := coreTime(core)
+			if err != nil {
+				return u, err
+			}
+			u.cores += d
+		}
+		return u, nil
 	}
 }
 

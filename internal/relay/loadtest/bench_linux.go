@@ -42,13 +42,39 @@ func (h *Harness) round(b *testing.B, f Figure, s Spec) (p pair) {
 	}
 	or(&job, f.Job)
 	var err error
-	if p.floor, err = h.Run(b.Context(), beside, job); err != nil {
+	if p.floor, err = h.undisturbed(b.Context(), beside, job); err != nil {
 		b.Fatal(err)
 	}
-	if p.server, err = h.Run(b.Context(), s, f.Job); err != nil {
+	if p.server, err = h.undisturbed(b.Context(), s, f.Job); err != nil {
 		b.Fatal(err)
 	}
 	return p
+}
+
+const (
+	// disturbance is how much of a core others may use before a paced run counts
+	// as spoilt: what runs late then says more about them than about the server.
+	disturbance = 0.03
+	// pacedTries is how often a spoilt run is repeated before it has to do.
+	pacedTries = 3
+)
+
+// undisturbed runs a job, a paced one again while others spoil it, and returns
+// the run they spoilt the least. Figures of processor time need no such care.
+func (h *Harness) undisturbed(ctx context.Context, s Spec, j Job) (best Result, err error) {
+	for try := range pacedTries {
+		r, err := h.Run(ctx, s, j)
+		if err != nil {
+			return r, err
+		}
+		if try == 0 || r.Others() < best.Others() {
+			best = r
+		}
+		if j.Rate == 0 || best.Others() <= disturbance {
+			break
+		}
+	}
+	return best, nil
 }
 
 // metrics reports what every row has. The time of a round says nothing.

@@ -163,7 +163,7 @@ func execute(o order, hold func() error) (Result, error) {
 	if err := o.Job.check(); err != nil {
 		return Result{}, err
 	}
-	r := newRun(o, cpuMeter(o.Target.PIDs, o.Target.Core))
+	r := newRun(o, cpuMeter(o.Target.PIDs, o.Target.Cores))
 	d, err := newDriver(r)
 	if err != nil {
 		return Result{}, err

@@ -267,9 +267,15 @@ func (f *floor) flush(publisher int) error {
 	if len(f.round) == 0 {
 		return nil
 	}
-	for i := len(f.subs) - 1; i >= 0; i-- { // downwards, as a failed write drops its subscriber
-		if err := f.write(f.subs[i], f.round); err != nil {
+	// Upwards, in the order the sockets were made, which costs the kernel's caches
+	// less than any other.
+	for i := 0; i < len(f.subs); {
+		fd := f.subs[i]
+		if err := f.write(fd, f.round); err != nil {
 			return err
+		}
+		if i < len(f.subs) && f.subs[i] == fd { // else it has failed, and the last one is in its place
+			i++
 		}
 	}
 	err := f.write(publisher, f.answers) // none to a publisher over MQTT

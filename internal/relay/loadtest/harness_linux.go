@@ -103,7 +103,7 @@ func (h *Harness) with(ctx context.Context, s Spec, j Job, f func(context.Contex
 
 func (h *Harness) target(s Spec, srv *Server, j Job) target {
 	t := target{
-		Addr: srv.Addr, PIDs: srv.PIDs, Core: h.cores.server, Wire: s.Wire, Status: s.Status, Ready: s.Ready,
+		Addr: srv.Addr, PIDs: srv.PIDs, Cores: h.cores.list(), Wire: s.Wire, Status: s.Status, Ready: s.Ready,
 		Subscribe: s.Subscribe, Answer: s.Answer, MQTT: s.MQTT,
 	}
 	if s.Publish != nil {

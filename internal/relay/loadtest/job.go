@@ -34,8 +34,12 @@ const (
 const (
 	// MaxConns is the most connections of one job, half of the 20,000 files a process may hold.
 	MaxConns = 10_000
-	// DefaultLimit bounds a job from its first connection to its last message.
+	// DefaultLimit bounds opening, and what else a job does beside measuring and
+	// waiting for the last messages.
 	DefaultLimit = 10 * time.Second
+	// slowDelivery is what one delivery takes a floor whose machine is busy: five
+	// times what it takes alone.
+	slowDelivery = 20 * time.Microsecond
 	// brokerLimit bounds a job over MQTT: it opens with three exchanges in place of
 	// one, and peers are slow at that.
 	brokerLimit = time.Minute
@@ -76,7 +80,9 @@ type Job struct {
 	// Warmup precedes the measured time (300 ms), Measure is its length (1.5 s);
 	// it is stretched until at least one message has reached everybody in it.
 	Warmup, Measure time.Duration
-	// Limit ends a job with an error (10 s).
+	// Limit ends a job with an error. The default is DefaultLimit, the time that is
+	// measured, and some for each delivery that may be outstanding at the end of
+	// it: with 10,000 subscribers these are a million.
 	Limit time.Duration
 }
 
@@ -89,7 +95,7 @@ func (j Job) withDefaults() Job {
 	or(&j.Parallel, defaultParal)
 	or(&j.Warmup, defaultWarmup)
 	or(&j.Measure, defaultMeasure)
-	or(&j.Limit, DefaultLimit)
+	or(&j.Limit, DefaultLimit+j.Warmup+j.Measure+time.Duration(j.Window*j.Subscribers)*slowDelivery)
 	return j
 }
 
@@ -123,7 +129,7 @@ func (j Job) check() error {
 type target struct {
 	Addr      string
 	PIDs      []int
-	Core      int // the server's
+	Cores     []int // the server's and the load generator's, or the one they share
 	Wire      Wire
 	Status    int
 	Ready     string
@@ -162,8 +168,8 @@ type Result struct {
 	// Wall is the measured time; Server and Load are the processor time the server
 	// and the load generator used in it, over all their threads.
 	Wall, Server, Load time.Duration
-	// Core is the time the server's core was busy in Wall, for whomever.
-	Core time.Duration
+	// Cores is the time the cores of the two were busy in Wall, for whomever.
+	Cores time.Duration
 	// Delivered counts messages received by subscribers, Published messages every
 	// subscriber has received, Opened streams that became ready, all in Wall.
 	Delivered, Published, Opened uint64
@@ -204,10 +210,9 @@ func (r Result) ServerBusy() float64 { return share(r.Server, r.Wall) }
 // LoadBusy is the load generator's share of one core; see ServerBusy.
 func (r Result) LoadBusy() float64 { return share(r.Load, r.Wall) }
 
-// Others is the share of the server's core that somebody else used, the load
-// generator included where it has no core of its own. Above some hundredths the
-// figures are those of a disturbed server.
-func (r Result) Others() float64 { return max(0, share(r.Core-r.Server, r.Wall)) }
+// Others is how much of a core somebody else used, of those of the server and the
+// load generator. Above some hundredths the figures are those of a disturbed run.
+func (r Result) Others() float64 { return max(0, share(r.Cores-r.Server-r.Load, r.Wall)) }
 
 func per(n uint64, d time.Duration) float64 {
 	if d <= 0 {

@@ -133,7 +133,7 @@ func TestJobsOutOfBoundsAreRefused(t *testing.T) {
 		{"a payload the app refuses", Job{Payload: maxPayload + 1}},
 		{"a window past the ring's bound", Job{Window: maxWindow + 1}},
 		{"a rate for several publishers", Job{Rate: 1, Publishers: 2}},
-		{"longer than its limit", Job{Measure: time.Minute}},
+		{"longer than its limit", Job{Measure: time.Second, Limit: time.Second}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func TestReportReplacesARepeatedRow(t *testing.T) {
 }
 
 func TestRatesAreOfTheRightTime(t *testing.T) {
-	r := Result{Wall: 2 * time.Second, Server: time.Second, Load: 500 * time.Millisecond, Core: 1500 * time.Millisecond, Delivered: 1000, Published: 10, Opened: 6}
+	r := Result{Wall: 2 * time.Second, Server: time.Second, Load: 500 * time.Millisecond, Cores: 2 * time.Second, Delivered: 1000, Published: 10, Opened: 6}
 	got := []float64{r.PerCore(), r.Rate(), r.PublishedPerCore(), r.PublishRate(), r.OpenedPerCore(), r.PerDelivery(), r.ServerBusy(), r.LoadBusy(), r.Others()}
 	for i, want := range []float64{1000, 500, 10, 5, 6, 1000, 0.5, 0.25, 0.25} {
 		if got[i] != want {

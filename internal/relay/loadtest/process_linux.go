@@ -20,6 +20,14 @@ import (
 // generator; they are the same where the machine allows only one.
 type cores struct{ server, load int }
 
+// list is each of the two once.
+func (c cores) list() []int {
+	if c.server == c.load {
+		return []int{c.server}
+	}
+	return []int{c.server, c.load}
+}
+
 // allowedCores picks two of the processors this process may use.
 func allowedCores() (cores, error) {
 	var set unix.CPUSet

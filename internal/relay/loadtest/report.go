@@ -16,7 +16,7 @@ type Row struct {
 	// Goal says what the project wants of the figure, empty if nothing.
 	Goal string
 	// ServerBusy and LoadBusy are shares of a core, Others is what somebody else
-	// took of the server's; 0 where they say nothing.
+	// took of theirs; 0 where they say nothing.
 	ServerBusy, LoadBusy, Others float64
 }
 

@@ -23,8 +23,8 @@ type sample struct {
 }
 
 // usage is processor time used so far: by the server, by the load generator, and
-// by anybody at all on the server's core.
-type usage struct{ server, generator, core time.Duration }
+// by anybody at all on their cores.
+type usage struct{ server, generator, cores time.Duration }
 
 // run is the bookkeeping of one job, whatever moves its bytes. Its owner is the
 // goroutine that holds it; a load generator with several guards it by a mutex.
@@ -211,7 +211,7 @@ func (r *run) result() Result {
 	return Result{
 		Wall:   time.Duration(r.last.at - r.first.at),
 		Server: r.last.server - r.first.server, Load: r.last.generator - r.first.generator,
-		Core:      r.last.core - r.first.core,
+		Cores:     r.last.cores - r.first.cores,
 		Delivered: r.last.delivered - r.first.delivered,
 		Published: r.last.published - r.first.published,
 		Opened:    r.last.opened - r.first.opened,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newTestRun is a run whose processor clock stands still.
@@ -83,14 +84,27 @@ func TestRunPastItsLimitSaysWhatIsMissing(t *testing.T) {
 	r := newTestRun(Job{Subscribers: 1})
 	r.begin()
 	r.fill(nil, 0, 1, 0)
-	if _, err := r.tick(int64(DefaultLimit) + 1); err == nil || !strings.Contains(err.Error(), "subscriber 0 has 0") {
+	if _, err := r.tick(r.limit + 1); err == nil || !strings.Contains(err.Error(), "subscriber 0 has 0") {
 		t.Errorf("got %v, want the subscriber that lacks a message", err)
 	}
 	if err := r.ledger.deliver(0, record{}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.tick(int64(DefaultLimit) + 1); err == nil || !strings.Contains(err.Error(), "unanswered") {
+	if _, err := r.tick(r.limit + 1); err == nil || !strings.Contains(err.Error(), "unanswered") {
 		t.Errorf("got %v, want the unanswered publish", err)
+	}
+}
+
+func TestLimitGrowsWithWhatMayBeOutstanding(t *testing.T) {
+	few, many := Job{Subscribers: 1}.withDefaults(), Job{Subscribers: MaxConns}.withDefaults()
+	if alone := time.Duration(defaultWindow*MaxConns) * 4 * time.Microsecond; many.Limit-few.Limit < 2*alone {
+		t.Errorf("limits %v and %v: the last %d messages alone take an idle machine %v", few.Limit, many.Limit, defaultWindow, alone)
+	}
+	if long := (Job{Measure: time.Minute}).withDefaults(); long.check() != nil {
+		t.Errorf("a long job does not fit its own limit: %v", long.check())
+	}
+	if given := (Job{Subscribers: MaxConns, Limit: time.Second}).withDefaults(); given.Limit != time.Second {
+		t.Errorf("limit %v, want the one given", given.Limit)
 	}
 }
 

@@ -44,6 +44,7 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	if err != nil {
 		return nil, err
 	}
+	in.body.leave()
 	resp := &fanout.Response{Status: in.StatusCode, Body: body, Prefix: b.route.prefix}
 	if more {
 		resp.Stream = in
@@ -62,9 +63,6 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	}
 	if err != nil {
 		return nil, badInstruct(err)
-	}
-	if in.body.size() > maxBuffered {
-		return nil, errRequestTooLarge
 	}
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)
@@ -147,9 +145,6 @@ func checkStatus(status int) error {
 func (b *backend) complete(r *fanout.Request, in *incoming, instruct *grip.Instruct) error {
 	if instruct == nil {
 		return nil
-	}
-	for i := range instruct.Channels {
-		instruct.Channels[i].Name = b.route.prefix + instruct.Channels[i].Name
 	}
 	if instruct.Hold != grip.None {
 		for _, name := range in.from.subs {

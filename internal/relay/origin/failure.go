@@ -11,19 +11,13 @@ import (
 
 // failure is why the proxy answers by itself, in the words of grip.md, 1.7.
 type failure struct {
-	status int
-	text   string // for clients in debug mode
-	always bool   // for all clients
+	text string // for clients in debug mode
 }
 
 func (f *failure) Error() string { return f.text }
 
-var (
-	errRequestTooLarge = &failure{http.StatusBadRequest, "Request too large to accept GRIP instruct.", true}
-)
-
 func tooLarge(from *server) error {
-	return &failure{http.StatusBadGateway, "GRIP instruct response too large from " + from.address, false}
+	return &failure{"GRIP instruct response too large from " + from.address}
 }
 
 func badInstruct(err error) error {
@@ -32,35 +26,33 @@ func badInstruct(err error) error {
 	if errors.As(err, &reason) {
 		text = string(reason)
 	}
-	return &failure{http.StatusBadGateway, "Failed to parse accept instructions: " + text, false}
+	return &failure{"Failed to parse accept instructions: " + text}
 }
 
 const genericFailure = "Error while proxying to origin."
 
 // explain says what a client reads of err.
-func (b *backend) explain(err error) (status int, text string) {
-	debug := b.proxy.opt.Debug || b.route.debug
+func (b *backend) explain(err error) string {
 	var f *failure
 	var u *unreachable
 	switch {
+	case !b.debug():
 	case errors.As(err, &f):
-		if f.always || debug {
-			return f.status, f.text + "\n"
-		}
-		return f.status, genericFailure + "\n"
-	case errors.As(err, &u) && debug:
-		return http.StatusBadGateway, "Unable to connect to any targets. Tried: " + strings.Join(u.tried, ", ") + "\n"
+		return f.text + "\n"
+	case errors.As(err, &u):
+		return "Unable to connect to any targets. Tried: " + strings.Join(u.tried, ", ") + "\n"
 	}
-	return http.StatusBadGateway, genericFailure + "\n"
+	return genericFailure + "\n"
 }
+
+func (b *backend) debug() bool { return b.proxy.opt.Debug || b.route.debug }
 
 // failed answers a request that could not be forwarded and names the cause in the
 // log.
 func (b *backend) failed(r *fanout.Request, err error) *fanout.Response {
 	b.tell("request failed", r, err)
-	status, text := b.explain(err)
 	return &fanout.Response{
-		Status: status, Header: http.Header{"Content-Type": {"text/plain"}, "Date": nil}, Body: []byte(text),
+		Status: http.StatusBadGateway, Header: http.Header{"Content-Type": {"text/plain"}, "Date": nil}, Body: []byte(b.explain(err)),
 	}
 }
 

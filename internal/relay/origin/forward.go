@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -148,7 +149,7 @@ func (o *outgoing) request(ctx context.Context, u *url.URL) *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	switch {
-	case o.content != nil:
+	case len(o.content) > 0:
 		content := o.content
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
 		req.Body, _ = req.GetBody()
@@ -174,13 +175,14 @@ func needsLength(method string) bool {
 	return true
 }
 
-// requestBody passes the client's body on and counts it. Closing does nothing, so
-// that the next target can have it; stop ends it for good.
+// requestBody passes the client's body on. Closing does nothing, so that the next
+// target can have it; stop ends it for good.
 type requestBody struct {
-	reader  io.Reader
 	length  int64 // -1 if unknown
-	read    atomic.Int64
 	stopped atomic.Bool
+
+	mu     sync.Mutex // held while reading
+	reader io.Reader
 }
 
 func newRequestBody(r *fanout.Request) *requestBody {
@@ -188,12 +190,12 @@ func newRequestBody(r *fanout.Request) *requestBody {
 }
 
 func (b *requestBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.stopped.Load() {
 		return 0, errStopped
 	}
-	n, err := b.reader.Read(p)
-	b.read.Add(int64(n))
-	return n, err
+	return b.reader.Read(p)
 }
 
 var errStopped = errors.New("request has been answered")
@@ -202,8 +204,13 @@ func (b *requestBody) Close() error { return nil }
 
 func (b *requestBody) stop() { b.stopped.Store(true) }
 
-// size is how long the body is, as far as it is known.
-func (b *requestBody) size() int64 { return max(b.length, b.read.Load()) }
+// leave stops and waits until nobody reads: net/http may go on with a request
+// whose answer came early, and the engine will read what is left of it.
+func (b *requestBody) leave() {
+	b.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+}
 
 // incoming is an origin's response while it is read. It is the Stream of those
 // that are passed on.
@@ -224,8 +231,8 @@ func (in *incoming) Close() error {
 	return err
 }
 
-// maxBuffered bounds a response that is read before it is answered, and a request
-// that may be asked again (grip.md, 1.7 and 2.5).
+// maxBuffered bounds a response that is read before it is answered (grip.md, 1.7
+// and 2.5).
 const maxBuffered = 100_000
 
 // buffer reads the beginning of the body and reports whether there is more. It

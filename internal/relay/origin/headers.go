@@ -102,8 +102,6 @@ func (b *backend) sign(out http.Header, last []grip.Last) {
 	}
 	out["Grip-Feature"] = []string{features}
 	for _, l := range last {
-		// The origin does not know of the route's prefix.
-		l.Channel = strings.TrimPrefix(l.Channel, b.route.prefix)
 		out["Grip-Last"] = append(out["Grip-Last"], l.String())
 	}
 }

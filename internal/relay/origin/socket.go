@@ -69,9 +69,8 @@ func (b *backend) open(ctx context.Context, s *fanout.Socket) *fanout.Reply {
 // refuse answers a handshake that failed, in a form of its own: without a type.
 func (b *backend) refuse(s *fanout.Socket, err error) *fanout.Reply {
 	b.tell("socket refused", s.Handshake, err)
-	status, text := b.explain(err)
 	return &fanout.Reply{Refuse: &fanout.Response{
-		Status: status, Header: http.Header{"Connection": {"close"}, "Date": nil}, Body: []byte(text),
+		Status: http.StatusBadGateway, Header: http.Header{"Connection": {"close"}, "Date": nil}, Body: []byte(b.explain(err)),
 	}}
 }
 
@@ -226,7 +225,7 @@ func (s *session) follow(c *script, content []byte) {
 	switch {
 	case errors.Is(err, grip.ErrTooManyFilters):
 		reason := ""
-		if s.backend.proxy.opt.Debug || s.backend.route.debug {
+		if s.backend.debug() {
 			reason = err.Error()
 		}
 		const internalError = 1011
@@ -240,7 +239,6 @@ func (s *session) follow(c *script, content []byte) {
 	case grip.ControlSession:
 		return
 	case grip.ControlSubscribe, grip.ControlUnsubscribe:
-		m.Channel = s.backend.route.prefix + m.Channel
 		if m.Type == grip.ControlUnsubscribe && s.isImplicit(m.Channel) {
 			return
 		}

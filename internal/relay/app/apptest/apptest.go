@@ -1,17 +1,19 @@
 // Package apptest is the wire suite of the Pub/Sub app: the numbered items of
-// its conformance list that HTTP can show, as tests against a base URL.
+// its conformance list that a client can show, as tests against a base URL: HTTP,
+// event streams, and MQTT over WebSockets.
 //
 // The same suite runs against the built-in app behind any engine and against a
 // hosted app. Each subtest begins with the number of its item. The suite
-// imports nothing of what it tests: it signs its tokens, builds its queries and
-// reads its streams itself. That nothing arrives is shown by what arrives next,
-// never by waiting for a while.
+// imports nothing of what it tests: it signs its tokens, builds its queries,
+// reads its streams and writes its WebSocket frames itself. That nothing
+// arrives is shown by what arrives next, never by waiting for a while.
 //
-// It promises no coverage of MQTT, of load or of delivery times, except for the
+// It promises no coverage of load or of delivery times, except for the
 // keep-alive interval when Service.Slow allows it.
 package apptest
 
 import (
+	"cmp"
 	"net/http"
 	"testing"
 	"time"
@@ -42,6 +44,9 @@ type Service struct {
 	// Client sends the requests; nil stands for http.DefaultClient. It must not
 	// have a timeout.
 	Client *http.Client
+	// Sockets opens the WebSockets, for which a client that speaks HTTP/2 is of no
+	// use; nil stands for Client.
+	Sockets *http.Client
 	// Slow also runs what needs minutes.
 	Slow bool
 }
@@ -55,7 +60,7 @@ type item struct {
 
 // Run runs the suite, each item against a service of its own.
 func Run(t *testing.T, svc Service) {
-	for _, list := range [][]item{core(), auth(), routes(), switched(), asked(), told(), named(), posts()} {
+	for _, list := range [][]item{core(), auth(), routes(), switched(), asked(), told(), named(), posts(), mqttCore(), mqttTalk(), mqttListen(), mqttPublish()} {
 		for _, it := range list {
 			t.Run(it.name, func(t *testing.T) { it.run(t, start(t, svc, it.setup)) })
 		}
@@ -70,5 +75,5 @@ func start(t *testing.T, svc Service, s Setup) *service {
 	if client == nil {
 		client = http.DefaultClient
 	}
-	return &service{client: client, base: svc.Start(t, s)}
+	return &service{client: client, sockets: cmp.Or(svc.Sockets, client), base: svc.Start(t, s)}
 }

@@ -12,8 +12,9 @@ import (
 
 // service is one started service and how to speak to it.
 type service struct {
-	client *http.Client
-	base   string
+	client  *http.Client
+	sockets *http.Client
+	base    string
 }
 
 // header is a list of names and values in turn.
