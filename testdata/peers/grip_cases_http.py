@@ -145,6 +145,7 @@ def origin_down_debug(t):
 def origin_closes(t):
     t.script([Origin.CUT])
     reads(t, "Accept: */*")
+    del t.requests[1:]  # how often Pushpin's client tries again differs from run to run
 
 
 @case("1.7: origin is cut in the middle")
