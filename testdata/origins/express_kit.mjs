@@ -7,7 +7,7 @@
 // POST /publish                   the body, to "test" in all three formats
 // /board/ROOM                     a WebSocket: questions asked there go to everybody in the room
 import express from 'express';
-import { HttpResponseFormat, HttpStreamFormat, WebSocketMessageFormat } from '@fanoutio/grip';
+import { createWebSocketControlMessage, HttpResponseFormat, HttpStreamFormat, WebSocketMessageFormat } from '@fanoutio/grip';
 import { ServeGrip } from '@fanoutio/serve-grip';
 
 const [address, port] = process.argv.slice(2);
@@ -65,7 +65,7 @@ app.post('/board/:room', async (req, res) => {
     wsContext.accept();
     wsContext.meta.asked = '0';
     wsContext.subscribe(room);
-    wsContext.sendControl({ type: 'keep-alive', content: '{}', timeout: 20 });
+    wsContext.sendControl(createWebSocketControlMessage('keep-alive', { content: '{}', timeout: 20 }));
     wsContext.send(JSON.stringify({ joined: req.params.room }));
   }
   while (wsContext.canRecv()) {

@@ -100,6 +100,7 @@ def ws_close_unanswered(t):
     client = opened(t)
     client.send_close(1000)
     client.finish()
+    t.afterwards()
 
 
 @case("5.6: the origin closes")
@@ -133,6 +134,7 @@ def ws_disconnect(t):
     client = opened(t, later=woh("DISCONNECT"))
     client.send("x")
     client.finish()
+    t.afterwards()
 
 
 @case("47: rejections are relayed")
@@ -156,14 +158,37 @@ def ws_origin_down(t):
     t.websocket(host="down.example").finish_rejection()
 
 
-@case("71: later answers that are wrong drop the connection")
-def ws_bad_later(t):
-    wrong = [reply("", status="500 Oh No"), reply("x", "Content-Type: text/plain"), woh("OPEN"), reply("", status="204 No Content"),
-             reply("TEXT zz\r\nx\r\n", "Content-Type: application/websocket-events")]
-    for answer in wrong:
-        client = opened(t, later=answer, subscribe=False)
-        client.send("x")
-        client.finish()
+def wrong_later(t, answer):
+    """A later answer that is wrong: the connection drops."""
+    client = opened(t, later=answer, subscribe=False)
+    client.send("x")
+    client.finish()
+    t.afterwards()
+
+
+@case("71: a later answer with another status")
+def ws_later_status(t):
+    wrong_later(t, reply("", status="500 Oh No"))
+
+
+@case("71: a later answer without content")
+def ws_later_empty(t):
+    wrong_later(t, reply("", status="204 No Content", length=False))
+
+
+@case("71: a later answer of another type")
+def ws_later_type(t):
+    wrong_later(t, reply("x", "Content-Type: text/plain"))
+
+
+@case("71: a second OPEN")
+def ws_later_open(t):
+    wrong_later(t, woh("OPEN"))
+
+
+@case("71: events that cannot be read")
+def ws_later_framing(t):
+    wrong_later(t, reply("TEXT zz\r\nx\r\n", "Content-Type: application/websocket-events"))
 
 
 @case("52: a client may not send events itself")

@@ -109,6 +109,10 @@ class Trial:
         eventually(lambda: len(self.requests) >= n, "%s: origin has seen %d requests, not %d" % (self.ch, len(self.requests), n), patience)
         return self.requests[n - 1]
 
+    def afterwards(self):
+        """A second in which the origin may hear more, or nothing, which is what nobody announces."""
+        time.sleep(1)
+
     # The clients' side.
 
     def connect(self):

@@ -82,6 +82,10 @@ def descendants(pid):
     return found
 
 
+# The built-in test origin, to see whether the processes have found each other: at first they refuse to hold.
+WARM_UP = "\nwarm-up.example test\n"
+
+
 class Pushpin:
     """A running Pushpin or stand-in. host:port of clients in address, of publishers in control."""
 
@@ -92,7 +96,7 @@ class Pushpin:
         self.address, self.control = ("127.0.0.1", port), ("127.0.0.1", publish)
         for name in ("run", "log"):
             (self.dir / name).mkdir()
-        self.set_routes(routes)
+        self.set_routes(routes + WARM_UP)
         config = self.dir / "pushpin.conf"
         config.write_text(CONFIG.format(dir=self.dir, port=port, publish=publish, iss=SIG_ISS, key=SIG_KEY,
                                         connections=connections, rate=rate))
@@ -103,6 +107,7 @@ class Pushpin:
             self.lines.until(lambda line: line.endswith(" started"), "%s did not say that it has started" % program)
             self._await(self.address)
             self._await(self.control)
+            self._warm_up()
         except Missing:
             self.__exit__()
             raise
@@ -123,6 +128,17 @@ class Pushpin:
                 if time.monotonic() > end:
                     raise Missing("nothing listens on %s:%d: %s" % (*address, err)) from err
                 time.sleep(0.05)  # there is no event to wait for, only the port
+
+    def _warm_up(self):
+        end, held = time.monotonic() + PATIENCE, 0
+        while held < 5:
+            with socket.create_connection(self.address, timeout=PATIENCE) as conn:
+                conn.sendall(b"GET /stream HTTP/1.1\r\nHost: warm-up.example\r\n\r\n")
+                answer = conn.recv(1000)
+            held = held + 1 if answer.startswith(b"HTTP/1.1 200") else 0
+            if time.monotonic() > end:
+                raise Missing("it does not hold a stream: %r" % answer)
+            time.sleep(0.05)  # as above
 
     def log(self):
         """What it wrote, for a failure's sake."""
@@ -157,5 +173,5 @@ def installed():
 
 def shim(directory):
     """The path of the relay's launcher, written into directory."""
-    subprocess.run([binary(), "relay", "shim", directory], env=environment(), timeout=PATIENCE, check=True)
+    subprocess.run([binary(), "relay", "shim", "--quiet", directory], env=environment(), timeout=PATIENCE, check=True)
     return os.path.join(directory, "pushpin")
