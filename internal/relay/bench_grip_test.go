@@ -25,12 +25,16 @@ const envGripConns = "GRIP_CONNS"
 // The parts of one measurement.
 const (
 	gripChannel  = "bench"
-	gripPayload  = 200                    // bytes of a message
-	gripWindow   = 8                      // messages on their way; a Pushpin session queues 100
-	gripMeasure  = 5 * time.Second        // publishing goes on for so long
-	gripPatience = 90 * time.Second       // for everybody to be subscribed, and for the last message to arrive
-	gripProbe    = 200 * time.Millisecond // between messages that show whether everybody is subscribed
-	gripSteady   = 5                      // connections accepted in a row by a server that is up
+	gripPayload  = 200              // bytes of a message
+	gripWindow   = 64               // messages on their way; a Pushpin session queues 100
+	gripBatch    = 32               // messages of one publish request
+	gripBuffer   = 16 << 10         // bytes of a connection's read buffer: all that may be on its way
+	gripMessages = 1 << 20          // more are never sent
+	gripParallel = 4                // connections being opened at once; Pushpin 1.36 loses some of more
+	gripMeasure  = 5 * time.Second  // publishing goes on for so long
+	gripPatience = 90 * time.Second // for everybody to be subscribed, and for the last message to arrive
+	gripProbe    = time.Second      // between messages that show whether everybody is subscribed
+	gripSteady   = 5                // connections accepted in a row by a server that is up
 )
 
 // BenchmarkGRIP holds streams, then WebSockets, of an origin behind the relay
@@ -53,8 +57,11 @@ func BenchmarkGRIP(b *testing.B) {
 	for _, kind := range []gripKind{{"streams", openStream, "≥ 15 ×"}, {"websockets", openSocket, "≥ 50 ×"}} {
 		b.Run(fmt.Sprintf("%s/%d", kind.name, n), func(b *testing.B) {
 			for b.Loop() {
-				beside := measureGrip(b, h, kind, n, pushpinFront(b, pushpin))
-				ours := measureGrip(b, h, kind, n, relayFront(b, relay))
+				beside := measurePushpin(b, h, kind, n, pushpinFront(b, pushpin))
+				ours, err := measureGrip(b, h, kind, n, relayFront(b, relay))
+				if err != nil {
+					b.Fatal(err)
+				}
 				kind.report(b, &rep, n, ours, beside)
 			}
 		})
@@ -85,11 +92,11 @@ type gripKind struct {
 func (k gripKind) report(b *testing.B, rep *loadtest.Report, n int, ours, beside gripResult) {
 	name := fmt.Sprintf("grip-%s/%d", k.name, n)
 	rep.Add(loadtest.Row{
-		Figure: name, Server: "relay, not pushpin", Unit: "deliveries/s/core", Goal: k.goal,
+		Figure: name, Server: "relay beside pushpin", Unit: "deliveries/s/core", Goal: k.goal,
 		Value: ours.perCore, Floor: beside.perCore, ServerBusy: ours.busy,
 	})
 	rep.Add(loadtest.Row{
-		Figure: name + "/memory", Server: "relay, not pushpin", Unit: "kB/conn", Goal: "≤ 0.1 ×",
+		Figure: name + "/memory", Server: "relay beside pushpin", Unit: "kB/conn", Goal: "≤ 0.1 ×",
 		Value: ours.resident / 1e3, Floor: beside.resident / 1e3,
 	})
 	b.ReportMetric(0, "ns/op")
@@ -195,36 +202,54 @@ type gripResult struct {
 	resident float64 // bytes per connection
 }
 
-func measureGrip(b *testing.B, h *loadtest.Harness, kind gripKind, n int, front func(origin string) gripFront) gripResult {
+// measurePushpin tries again when Pushpin 1.36 has dropped a client, which it
+// does now and then under load. It is measured for comparison, not judged.
+func measurePushpin(b *testing.B, h *loadtest.Harness, kind gripKind, n int, front func(origin string) gripFront) gripResult {
+	b.Helper()
+	for range 3 {
+		r, err := measureGrip(b, h, kind, n, front)
+		if err == nil {
+			return r
+		}
+		b.Log(err)
+	}
+	b.Fatal("pushpin lost clients or messages in each of three tries")
+	return gripResult{}
+}
+
+func measureGrip(b *testing.B, h *loadtest.Harness, kind gripKind, n int, front func(origin string) gripFront) (r gripResult, err error) {
 	b.Helper()
 	origin := httptest.NewServer(http.HandlerFunc(gripOrigin))
 	defer origin.Close()
 	f := front(origin.Listener.Addr().String())
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s, %s: %w", f.spec.Name, kind.name, err)
+		}
+	}()
 	ctx, cancel := context.WithTimeout(b.Context(), 5*time.Minute)
 	defer cancel()
 	srv, err := h.Start(ctx, f.spec)
 	if err != nil {
-		b.Fatal(err)
+		return r, err
 	}
 	defer func() { _ = srv.Stop() }()
-	if err := awaitFront(srv.Addr, kind); err != nil {
-		b.Fatalf("%s: %v", f.spec.Name, err)
+	if err = awaitFront(srv.Addr, kind); err != nil {
+		return r, err
 	}
-	run := &gripRun{server: srv, publishURL: f.publish, conns: n, arrived: make(chan gripArrival, n)}
-	r, err := run.measure(ctx, kind)
-	if err != nil {
-		b.Fatalf("%s, %s: %v", f.spec.Name, kind.name, err)
+	if r, err = newGripRun(srv, f.publish, n).measure(ctx, kind); err != nil {
+		return r, err
 	}
 	b.Logf("%s, %d %s: %.0f deliveries/s/core, %.0f deliveries/s, %.0f %% busy, %.1f kB/conn",
 		f.spec.Name, n, kind.name, r.perCore, r.rate, 100*r.busy, r.resident/1e3)
-	return r
+	return r, nil
 }
 
 // awaitFront opens connections until several in a row are accepted: Pushpin's
 // listener is there before the processes behind it are, and those find each
 // other one by one.
 func awaitFront(addr string, kind gripKind) error {
-	again := time.NewTicker(gripProbe)
+	again := time.NewTicker(gripProbe / 5)
 	defer again.Stop()
 	late := time.After(gripPatience)
 	for accepted := 0; accepted < gripSteady; {
@@ -244,12 +269,16 @@ func awaitFront(addr string, kind gripKind) error {
 	return nil
 }
 
-// publish sends message seq to everybody.
-func (r *gripRun) publish(ctx context.Context, seq int) error {
-	text := fmt.Sprintf("%010d %0*d\n", seq, gripPayload-12, 0)
-	body, err := json.Marshal(map[string]any{"items": []any{map[string]any{"channel": gripChannel, "formats": map[string]any{
-		"http-stream": map[string]string{"content": text}, "ws-message": map[string]string{"content": text},
-	}}}})
+// publish sends messages first to last to everybody, in one request.
+func (r *gripRun) publish(ctx context.Context, first, last int) error {
+	var items []any
+	for seq := first; seq <= last; seq++ {
+		text := fmt.Sprintf("%010d %0*d\n", seq, gripPayload-12, 0)
+		items = append(items, map[string]any{"channel": gripChannel, "formats": map[string]any{
+			"http-stream": map[string]string{"content": text}, "ws-message": map[string]string{"content": text},
+		}})
+	}
+	body, err := json.Marshal(map[string]any{"items": items})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,16 +26,20 @@ type gripRun struct {
 	publishURL string
 	conns      int
 
-	arrived  chan gripArrival // from the readers
-	counts   map[int]int      // by message: how many have it
-	complete int              // everybody has every message from the first measured one up to here
+	counts []atomic.Int32 // by message: how many have it
+	full   chan int       // messages that everybody has, from the readers
+	failed chan error     // why a connection ended, from the readers
+
 	sent     int
+	known    map[int]bool // what came from full and is above complete
+	complete int          // everybody has this message, and all after the first measured one up to it
 }
 
-// gripArrival is a message that a connection received, or why it ended.
-type gripArrival struct {
-	seq int
-	err error
+func newGripRun(server *loadtest.Server, publishURL string, conns int) *gripRun {
+	return &gripRun{
+		server: server, publishURL: publishURL, conns: conns, known: make(map[int]bool),
+		counts: make([]atomic.Int32, gripMessages), full: make(chan int, gripWindow), failed: make(chan error, conns),
+	}
 }
 
 // gripReader is an open connection.
@@ -73,14 +78,14 @@ func (r *gripRun) measure(ctx context.Context, kind gripKind) (gripResult, error
 	return result, err
 }
 
-// openAll opens the connections, 64 at once, each with a goroutine that reads
+// openAll opens the connections, a few at once, each with a goroutine that reads
 // it until the connection is closed.
 func (r *gripRun) openAll(kind gripKind, done chan struct{}, readers *sync.WaitGroup) (open []gripReader, err error) {
 	type opened struct {
 		gripReader
 		err error
 	}
-	results, turn := make(chan opened), make(chan struct{}, 64)
+	results, turn := make(chan opened), make(chan struct{}, gripParallel)
 	for range r.conns {
 		go func() { // ends once its connection is open or refused
 			turn <- struct{}{}
@@ -101,58 +106,67 @@ func (r *gripRun) openAll(kind gripKind, done chan struct{}, readers *sync.WaitG
 	return open, err
 }
 
-// read tells of each message; of one that is not the next it tells as a failure.
+// read counts messages; one that is not the next is a failure.
 func (r *gripRun) read(c gripReader, done chan struct{}) {
-	last := 0
-	for {
+	for last := 0; ; {
 		seq, err := c.next()
-		if err == nil && last != 0 && seq != last+1 {
+		switch {
+		case err != nil:
+			err = fmt.Errorf("after message %d: %w", last, err)
+		case last != 0 && seq != last+1:
 			err = fmt.Errorf("message %d follows %d", seq, last)
-		}
-		last = seq
-		select {
-		case r.arrived <- gripArrival{seq, err}:
-		case <-done:
-			return
+		case seq < 1 || seq >= gripMessages:
+			err = fmt.Errorf("message %d was never sent", seq)
 		}
 		if err != nil {
+			r.failed <- err
 			return
 		}
+		last = seq
+		if int(r.counts[seq].Add(1)) == r.conns {
+			select {
+			case r.full <- seq:
+			case <-done:
+				return
+			}
+		}
 	}
+}
+
+// send publishes the next n messages in one request.
+func (r *gripRun) send(ctx context.Context, n int) error {
+	first := r.sent + 1
+	if r.sent += n; r.sent >= gripMessages {
+		return fmt.Errorf("more than %d messages", gripMessages)
+	}
+	return r.publish(ctx, first, r.sent)
 }
 
 // awaitEverybody publishes until a message has reached everybody: nothing
 // announces that a WebSocket is subscribed.
 func (r *gripRun) awaitEverybody(ctx context.Context) error {
-	r.counts = make(map[int]int)
 	again := time.NewTicker(gripProbe)
 	defer again.Stop()
 	late := time.After(gripPatience)
 	for r.complete == 0 || r.complete < r.sent {
 		select {
 		case <-again.C:
-			if r.complete > 0 || r.sent >= gripWindow && r.counts[r.sent-gripWindow+1] == 0 {
+			if r.complete > 0 || r.sent > 2*gripWindow {
 				continue // enough is on its way
 			}
-			r.sent++
-			if err := r.publish(ctx, r.sent); err != nil {
+			if err := r.send(ctx, 1); err != nil {
 				return err
 			}
-		case a := <-r.arrived:
-			if a.err != nil {
-				return a.err
-			}
-			if r.count(a.seq); r.counts[a.seq] == r.conns {
-				r.complete = a.seq
-			}
+		case seq := <-r.full:
+			r.complete = max(r.complete, seq)
+		case err := <-r.failed:
+			return err
 		case <-late:
 			return fmt.Errorf("after %v %d messages reached nobody or not everybody", gripPatience, r.sent)
 		}
 	}
 	return nil
 }
-
-func (r *gripRun) count(seq int) { r.counts[seq]++ }
 
 // load publishes for a while and waits for the last message.
 func (r *gripRun) load(ctx context.Context) (result gripResult, err error) {
@@ -163,11 +177,11 @@ func (r *gripRun) load(ctx context.Context) (result gripResult, err error) {
 	first, began := r.sent, time.Now()
 	late := time.After(gripPatience)
 	for time.Since(began) < gripMeasure || r.complete < r.sent {
-		for r.sent-r.complete < gripWindow && time.Since(began) < gripMeasure {
-			r.sent++
-			if err := r.publish(ctx, r.sent); err != nil {
+		for r.sent-r.complete+gripBatch <= gripWindow && time.Since(began) < gripMeasure {
+			if err := r.send(ctx, gripBatch); err != nil {
 				return result, err
 			}
+			r.settle()
 		}
 		if err := r.take(late); err != nil {
 			return result, err
@@ -185,21 +199,36 @@ func (r *gripRun) load(ctx context.Context) (result gripResult, err error) {
 	return result, nil
 }
 
-// take waits for one arrival.
+// take waits until everybody has another message.
 func (r *gripRun) take(late <-chan time.Time) error {
-	select {
-	case a := <-r.arrived:
-		if a.err != nil {
-			return a.err
-		}
-		r.count(a.seq)
-		for r.counts[r.complete+1] == r.conns {
-			r.complete++
-			delete(r.counts, r.complete)
-		}
+	if r.complete == r.sent {
 		return nil
+	}
+	select {
+	case seq := <-r.full:
+		r.has(seq)
+		return nil
+	case err := <-r.failed:
+		return err
 	case <-late:
-		return fmt.Errorf("message %d reached only %d of %d within %v", r.complete+1, r.counts[r.complete+1], r.conns, gripPatience)
+		next := r.complete + 1
+		return fmt.Errorf("message %d reached only %d of %d within %v", next, r.counts[next].Load(), r.conns, gripPatience)
+	}
+}
+
+// settle takes what is known already.
+func (r *gripRun) settle() {
+	for len(r.full) > 0 {
+		r.has(<-r.full)
+	}
+}
+
+// has notes that everybody has a message; two readers may tell in either order.
+func (r *gripRun) has(seq int) {
+	r.known[seq] = true
+	for r.known[r.complete+1] {
+		r.complete++
+		delete(r.known, r.complete)
 	}
 }
 
@@ -225,7 +254,7 @@ func openStream(addr string) (gripReader, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, errors.Join(fmt.Errorf("stream: %s", resp.Status), conn.Close())
 	}
-	return heldStream{conn, bufio.NewReaderSize(resp.Body, 1<<10)}, nil
+	return heldStream{conn, bufio.NewReaderSize(resp.Body, 1<<9)}, nil
 }
 
 func (s heldStream) next() (int, error) {
@@ -290,7 +319,7 @@ func gripAsk(addr, fields string) (net.Conn, *http.Response, *bufio.Reader, erro
 	if _, err := io.WriteString(conn, "GET /held HTTP/1.1\r\nHost: bench.example\r\n"+fields+"\r\n"); err != nil {
 		return fail(err)
 	}
-	in := bufio.NewReaderSize(conn, 1<<10)
+	in := bufio.NewReaderSize(conn, gripBuffer)
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		return fail(err)
