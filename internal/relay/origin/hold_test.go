@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
 )
@@ -297,5 +298,47 @@ func TestBuiltInTestTarget(t *testing.T) {
 	r.publish(streamItem("test", "news"))
 	if got := c.ReadString(18, resp.Body); got != "[stream open]\nnews" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestHeadIsNeverHeld answers at once, with the length that a GET would have.
+func TestHeadIsNeverHeld(t *testing.T) {
+	for _, header := range []string{"Grip-Hold: stream", "Grip-Hold: response", "Content-Type: application/grip-instruct"} {
+		r := newRig(t, gripOrigin("", header, "Content-Length: 7"), Options{}, "* ORIGIN")
+		c := r.dial()
+		c.send("HEAD / HTTP/1.1\nHost: h\n\n")
+		resp, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"})
+		if err != nil || resp.StatusCode != 200 || resp.ContentLength != 7 {
+			t.Fatalf("%s: %+v, %v", header, resp, err)
+		}
+		wantNoGrip(t, resp.Header)
+	}
+}
+
+// TestTrustedProxyInFront speaks for itself, and its origin's answers are its own.
+func TestTrustedProxyInFront(t *testing.T) {
+	key := testKey(t, "upstream")
+	signer, err := grip.NewSigner("front", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signer.Sign(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Issuer: "i", Key: testKey(t, "k"), UpstreamKey: key}
+	r := newRig(t, gripOrigin("x", "Grip-Hold: stream", "Grip-Channel: c"), o, "* ORIGIN,over_http")
+	resp, body := r.do(post("/", "OPEN\r\n", "Content-Type: "+eventsType, "Grip-Sig: "+sig, "Grip-Feature: theirs"))
+	if h := r.request(0).header; h.Get("Grip-Sig") != sig || h.Get("Grip-Feature") != "theirs" {
+		t.Errorf("origin got %v", h)
+	}
+	if resp.Header.Get("Grip-Hold") != "stream" || body != "x" {
+		t.Errorf("client got %v %q", resp.Header, body)
+	}
+	c := r.dial()
+	c.send(get("/", "Grip-Sig: "+sig[:len(sig)-2]))
+	wantNoGrip(t, c.reply().Header)
+	if h := r.request(1).header; h.Get("Grip-Sig") == sig[:len(sig)-2] {
+		t.Error("a forged signature was passed on")
 	}
 }
