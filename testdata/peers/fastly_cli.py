@@ -50,7 +50,8 @@ class Serve:
         try:
             self.lines = Lines(self.process.stdout)
             self.lines.until(lambda line: "Pushpin started" in line, "the CLI did not accept the relay")
-            self.lines.until(lambda line: "Listening on" in line, "Viceroy does not listen")
+            self.lines.until(lambda line: "Listening on" in line, "Viceroy does not listen",
+                             patience=150)  # it compiles the app first
         except Missing:
             self.__exit__()
             raise

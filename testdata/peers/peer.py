@@ -96,9 +96,9 @@ class Lines:
             if line is not None:
                 yield line
 
-    def until(self, wanted, what):
+    def until(self, wanted, what, patience=PATIENCE):
         """The first line for which wanted(line) is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while True:
             try:
                 line = self._queue.get(timeout=max(0.01, end - time.monotonic()))
