@@ -158,7 +158,7 @@ message_hwm=100000000
 func pushpinFront(b *testing.B, program string) func(origin string) gripFront {
 	return func(origin string) gripFront {
 		// Not b.TempDir: Pushpin's sockets need a short path.
-		dir, err := os.MkdirTemp("", "pp")
+		dir, err := os.MkdirTemp("", "pp") //nolint:usetesting // see above
 		if err != nil {
 			b.Fatal(err)
 		}

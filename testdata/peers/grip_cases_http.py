@@ -4,7 +4,7 @@ import threading
 
 from grip_case import case
 from grip_trial import item, reply, response, stream
-from grip_wire import PATIENCE, Origin, basic, settle
+from grip_wire import PATIENCE, Origin, basic, eventually, settle
 
 
 def hold(mode, *channels, body=b"", extra=()):
@@ -203,6 +203,19 @@ def header_of_route(t):
 def failover(t):
     t.script(reply("second\n"))
     reads(t, "Accept: */*", host="failover.example")
+
+
+@case("87: the routes file is read again when it changes, and connections stay")
+def routes_reloaded(t):
+    t.script(hold("stream", t.ch, body="init\n"), reply("ok\n"))
+    client = t.ask("", "Accept: */*")
+    client.until("init\n")
+    t.system.add_routes("\nfresh.example %s,over_http\n" % t.origin)
+    eventually(lambda: t.status("fresh.example") == "200", "the new route is not used")
+    del t.requests[1:]
+    reads(t, "Accept: */*", host="fresh.example")
+    t.publish(stream(t.ch, "still here\n"))
+    client.until("still here\n")
 
 
 @case("1.1: no_grip leaves everything alone")

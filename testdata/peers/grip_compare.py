@@ -26,8 +26,7 @@ AT_ONCE = 8  # cases; most of them wait
 PAGE = ROOT / "docs" / "pushpin-differences.md"
 
 ROUTES = """\
-# A comment, and then a line that is wrong: both are skipped.
-lonely
+# A comment.
 client.example {o},over_http
 id=named {o},over_http
 debug.example,debug {o},over_http

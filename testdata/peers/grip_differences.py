@@ -121,13 +121,14 @@ anything that is not fails the run. This page is made from the list that the run
 """
 
 BEYOND = """
-Not in the table, since Debian's Pushpin cannot be asked:
+Not in the table, mostly because Debian's Pushpin cannot be asked:
 
 - The relay follows Pushpin 1.41 where 1.36 has less: the action `refresh`, `Content-Bytes-Accepted`, gone links, and a message whose
   filter fails is dropped where 1.36 ends the stream.
 - `%I` of the filter `build-id` is the id of the item itself, as in 1.36; 1.41 renders the id before it.
 - A response that an origin compressed unasked keeps its `Content-Encoding`; 1.41 removes the header and passes the bytes.
 - A hint that arrives while the next page is being fetched leads to one more fetch; Pushpin can lose it.
+- A routes file that changes and then has a wrong line is not used, and the old routes stay; Pushpin uses its other lines.
 - A connection to an origin that ends before an answer is tried again as often as is safe; Pushpin's client tries up to five times.
 """
 

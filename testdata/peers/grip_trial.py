@@ -132,6 +132,19 @@ class Trial:
         head = "%s %s HTTP/%s\r\n%s\r\n\r\n" % (method, self.path(rest), version, "\r\n".join(fields))
         return self.raw(head.encode() + (body or b""), method)
 
+    def status(self, host):
+        """The status of a request that is not kept."""
+        wire = self.connect()
+        wire.send(("GET %s HTTP/1.1\r\nHost: %s\r\n\r\n" % (self.path(), host)).encode())
+        start = wire.until(b"\r\n\r\n").split(b" ")
+        wire.close()
+        return start[1].decode()
+
+    @property
+    def origin(self):
+        """The origin's host and port."""
+        return next(address for address, name in self.addresses.items() if name == "<origin>")
+
     def websocket(self, rest="", *headers, host="client.example"):
         client = Socket(self, self.connect())
         client.wire.send(upgrade(self.path(rest), host, headers))

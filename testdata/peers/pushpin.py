@@ -96,7 +96,8 @@ class Pushpin:
         self.address, self.control = ("127.0.0.1", port), ("127.0.0.1", publish)
         for name in ("run", "log"):
             (self.dir / name).mkdir()
-        self.set_routes(routes + WARM_UP)
+        self._routes = ""
+        self.add_routes(routes + WARM_UP)
         config = self.dir / "pushpin.conf"
         config.write_text(CONFIG.format(dir=self.dir, port=port, publish=publish, iss=SIG_ISS, key=SIG_KEY,
                                         connections=connections, rate=rate))
@@ -112,10 +113,11 @@ class Pushpin:
             self.__exit__()
             raise
 
-    def set_routes(self, text):
-        """Replaces the routes file in one step, as an editor would."""
+    def add_routes(self, text):
+        """Replaces the routes file by a longer one in one step, as an editor would."""
+        self._routes += text
         fresh = self.dir / "routes.new"
-        fresh.write_text(text)
+        fresh.write_text(self._routes)
         os.replace(fresh, self.dir / "routes")
 
     def _await(self, address):
