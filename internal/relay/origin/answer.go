@@ -72,7 +72,6 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)
 	}
-	delete(resp.Header, "Content-Length")
 	if b.route.cors && !r.FollowUp {
 		resp.Header = withCORS(resp.Header, r.Header)
 	}
