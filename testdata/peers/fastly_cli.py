@@ -52,7 +52,7 @@ class Serve:
             self.lines.until(lambda line: "Pushpin started" in line, "the CLI did not accept the relay")
             self.lines.until(lambda line: "Listening on" in line, "Viceroy does not listen",
                              patience=150)  # it compiles the app first
-        except Missing:
+        except BaseException:  # whatever it was, nothing must stay behind
             self.__exit__()
             raise
 

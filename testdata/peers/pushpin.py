@@ -109,7 +109,7 @@ class Pushpin:
             self._await(self.address)
             self._await(self.control)
             self._warm_up()
-        except Missing:
+        except BaseException:  # whatever it was, five processes must not stay behind
             self.__exit__()
             raise
 
