@@ -184,9 +184,9 @@ func (s *Server) serveData(l net.Listener, config *tls.Config) {
 			PublishToken: !s.opt.NoPublishToken, MessagesStore: !s.opt.NoMessagesStore, Log: s.opt.Log,
 		})
 		handler = s.engine.Serve(s.app)
-		if config == nil {
-			within = s.front
-		}
+	}
+	if config == nil {
+		within = s.front
 	}
 	if s.routing != nil {
 		handler = s.routing.serve(s.opt, s.engine, handler)
@@ -205,7 +205,10 @@ const idleTimeout = 2 * time.Minute
 // front lets the engine read connections before net/http does.
 func (s *Server) front(g *guard, l net.Listener) net.Listener {
 	quick := fanout.Quick(s.app)
-	if s.routing != nil {
+	switch {
+	case s.app == nil:
+		quick = routedOnly{}
+	case s.routing != nil:
 		quick = unrouted{s.app, s.routing.proxy}
 	}
 	return s.engine.Front(l, quick, fanout.FrontOptions{

@@ -78,7 +78,7 @@ func bubble(t *testing.T, h http.HandlerFunc, f func(t *testing.T, b *backend, n
 		}
 		p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		up := newUpstream(upstreamKey{address: "origin:1"}, nil)
-		up.transport.DialContext = p.dial
+		up.dial, up.transport.DialContext = p.dial, p.dial
 		srv := &http.Server{Handler: h}
 		go srv.Serve(p) // ends with srv
 		defer srv.Close()
@@ -269,6 +269,60 @@ func TestConnectionThatClosesWhenItIsTaken(t *testing.T) {
 		}})
 		if _, err := b.Events(ctx, s, []grip.Event{{Type: grip.EventPing}}); err != nil || bodies != "PING\r\n" {
 			t.Errorf("origin got %q, %v", bodies, err)
+		}
+	})
+}
+
+// TestHandshakesHaveABound: no more than so many reach the origin at once, and
+// those that wait go on when others are done.
+func TestHandshakesHaveABound(t *testing.T) {
+	const clients = maxOpening + 10
+	var mu sync.Mutex // guards the following
+	now, most := 0, 0
+	bubble(t, func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		now--
+		mu.Unlock()
+		kit(w, req)
+	}, func(t *testing.T, b *backend, _ *pipes) {
+		var all sync.WaitGroup
+		for range clients {
+			all.Go(func() {
+				if reply, _, err := call(t, b, newSocket(), grip.EventOpen); err != nil || reply.Refuse != nil {
+					t.Errorf("refused: %+v, %v", reply, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+	if most != maxOpening {
+		t.Errorf("%d handshakes at once, want %d", most, maxOpening)
+	}
+}
+
+// TestNativeOriginThatDoesNotAnswerAClose costs its client so long and no longer.
+func TestNativeOriginThatDoesNotAnswerAClose(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, req *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+			acceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c)
+	}, func(t *testing.T, b *backend, _ *pipes) {
+		b.targets[0].overHTTP = false
+		s := newSocket()
+		if reply, _, err := call(t, b, s, grip.EventOpen); err != nil || reply.Refuse != nil {
+			t.Fatalf("open: %+v, %v", reply, err)
+		}
+		if reply, took, err := call(t, b, s, grip.EventClose); err == nil || took != closeWait {
+			t.Errorf("closed with %+v after %v, %v", reply, took, err)
 		}
 	})
 }
