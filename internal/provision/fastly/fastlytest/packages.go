@@ -44,10 +44,10 @@ func readPackage(archive []byte) (*Package, error) {
 	if p.Name == "" {
 		return nil, errPackage
 	}
+	p.Size = int64(len(archive))
 	whole, content := sha512.Sum512(archive), sha512.New()
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		content.Write(files[name])
-		p.Size += int64(len(files[name]))
 	}
 	p.Hash, p.FilesHash = hex.EncodeToString(whole[:]), hex.EncodeToString(content.Sum(nil))
 	return p, nil

@@ -3,8 +3,10 @@ package fastlytest
 import (
 	"bytes"
 	"crypto/ed25519"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -80,6 +82,27 @@ func TestVersions(t *testing.T) {
 		step{"DELETE", strings.TrimSuffix(v, "/version/"), "", "", 200, `"status":"ok"`},
 		step{"GET", v + "1", "", "", 404, "Couldn't find Service"},
 	)
+}
+
+// TestPackageHashes: files_hash is over the contents in the order of their paths,
+// hashsum over the archive, and size is the archive's.
+func TestPackageHashes(t *testing.T) {
+	archive := samplePackage("Pub/Sub")
+	p, err := readPackage(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := unpack(archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content := sha512.Sum512(append(files["package/bin/main.wasm"], files["package/fastly.toml"]...))
+	if whole := sha512.Sum512(archive); p.FilesHash != fmt.Sprintf("%x", content) || p.Hash != fmt.Sprintf("%x", whole) || p.Size != int64(len(archive)) {
+		t.Errorf("%+v", p)
+	}
+	if p.Name != "Pub/Sub" || p.Language != "rust" || p.Authors[0] != "<oss@fastly.com>" {
+		t.Errorf("manifest: %+v", p)
+	}
 }
 
 func TestTypeIsVCLUnlessGiven(t *testing.T) {
