@@ -13,7 +13,8 @@ const instructType = "application/grip-instruct"
 
 // answer makes the engine's response of an origin's.
 func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, error) {
-	json := isMediaType(in.Header.Get("Content-Type"), instructType)
+	b.noteForwarded(r, in)
+	json := isMediaType(in.Header.Get("Content-Type"), instructType) && r.Method != http.MethodHead
 	if b.route.noGrip || !json && !hasGrip(in.Header) {
 		header := b.responseHeader(in.Header)
 		if b.route.cors && !r.FollowUp {
@@ -63,6 +64,10 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	}
 	if err != nil {
 		return nil, badInstruct(err)
+	}
+	if r.Method == http.MethodHead { // never held; its length is that of another answer
+		resp.Instruct, resp.Stream = nil, in
+		return resp, nil
 	}
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)

@@ -16,14 +16,16 @@ import (
 	"github.com/pubsubctl/pubsubctl/internal/relay/fanout"
 )
 
-// backend is the fanout.SocketHandler of one route. It is static: what belongs to
-// a request or a socket is passed along.
+// backend is the fanout.SocketHandler of one route. What belongs to a request or a
+// socket is passed along, so that all but odd is static.
 type backend struct {
 	proxy   *Proxy
 	route   *Route
 	signer  *signer // nil: not signed
 	targets []*server
 	handler http.Handler // serves this backend through the engine
+
+	odd sync.Once // tells of a content type that Pushpin would not take
 }
 
 // outgoing is a request to an origin, for any of the targets.

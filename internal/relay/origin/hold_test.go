@@ -299,3 +299,17 @@ func TestBuiltInTestTarget(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestHeadIsNeverHeld answers at once, with the length that a GET would have.
+func TestHeadIsNeverHeld(t *testing.T) {
+	for _, header := range []string{"Grip-Hold: stream", "Grip-Hold: response", "Content-Type: application/grip-instruct"} {
+		r := newRig(t, gripOrigin("", header, "Content-Length: 7"), Options{}, "* ORIGIN")
+		c := r.dial()
+		c.send("HEAD / HTTP/1.1\nHost: h\n\n")
+		resp, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"})
+		if err != nil || resp.StatusCode != 200 || resp.ContentLength != 7 {
+			t.Fatalf("%s: %+v, %v", header, resp, err)
+		}
+		wantNoGrip(t, resp.Header)
+	}
+}

@@ -68,9 +68,9 @@ func newRig(t *testing.T, h http.HandlerFunc, opt Options, lines ...string) *rig
 	t.Helper()
 	r := &rig{t: t, more: make(chan struct{}, 1024), log: new(logBook)}
 	origin := httptest.NewServer(r.record(h))
+	t.Cleanup(origin.Close) // after the proxy, which has something to tell it at its end
 	r.addr = origin.Listener.Addr().String()
 	r.start(opt, lines...)
-	t.Cleanup(origin.Close)
 	return r
 }
 

@@ -289,8 +289,10 @@ func (w *webSocketOverHTTP) read(resp *http.Response) (*answer, error) {
 	if a.ok {
 		limit = maxEvents
 		if contentType != eventsType {
-			w.backend.proxy.log.Warn("content type has parameters", "cause", "Pushpin takes such an answer for a refusal",
-				"type", contentType, "route", w.backend.route.String())
+			w.backend.odd.Do(func() {
+				w.backend.proxy.log.Warn("content type has parameters", "cause", "Pushpin takes such an answer for a refusal",
+					"type", contentType, "route", w.backend.route.String())
+			})
 		}
 	}
 	size := int64(bytes.MinRead)

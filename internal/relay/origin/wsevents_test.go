@@ -401,7 +401,9 @@ func TestTranscript44CloseBehindHeldBytes(t *testing.T) {
 func TestG48Batching(t *testing.T) {
 	gate := make(chan struct{}, 8)
 	r := overHTTP(t, replies(func(w http.ResponseWriter, body string) {
-		<-gate
+		if body != "DISCONNECT\r\n" {
+			<-gate
+		}
 		events(w, nil, event("TEXT", "m:"+strconv.Itoa(strings.Count(body, "TEXT"))))
 	}))
 	c := r.socket("/")
@@ -428,7 +430,9 @@ func TestG48Batching(t *testing.T) {
 func TestOneEventForEachRequest(t *testing.T) {
 	gate := make(chan struct{}, 8)
 	r := newRig(t, replies(func(w http.ResponseWriter, body string) {
-		<-gate
+		if body != "DISCONNECT\r\n" {
+			<-gate
+		}
 		events(w, nil, event("TEXT", "m:"+body))
 	}), Options{}, "* ORIGIN,over_http,one_event")
 	c := r.socket("/")
@@ -482,4 +486,20 @@ func TestG88FramesSettleBehindViceroy(t *testing.T) {
 		t.Errorf("%d bytes came in one piece with the 101", n)
 	}
 	c.want(ws.OpText, "first")
+}
+
+// TestContentTypeWithParameters is accepted, and told once: Pushpin would refuse
+// the socket.
+func TestContentTypeWithParameters(t *testing.T) {
+	r := overHTTP(t, func(w http.ResponseWriter, req *http.Request) {
+		body, _ := io.ReadAll(req.Body)
+		w.Header().Set("Content-Type", eventsType+"; charset=utf-8")
+		_, _ = w.Write(body)
+	})
+	c := r.socket("/")
+	c.frame(ws.OpText, "x")
+	c.want(ws.OpText, "x")
+	if n := strings.Count(r.log.String(), "content type has parameters"); n != 1 {
+		t.Errorf("told %d times", n)
+	}
 }
