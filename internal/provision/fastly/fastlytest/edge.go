@@ -183,3 +183,17 @@ func (s *Server) PutKVItem(store, key string, value []byte) error {
 	s.changed()
 	return nil
 }
+
+// DeleteKVItem removes an item the way a service at the edge does; removing what
+// is not there is not an error.
+func (s *Server) DeleteKVItem(store, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kv := s.account.kvStore(store)
+	if kv == nil {
+		return errNoStore
+	}
+	delete(kv.Items, key)
+	s.changed()
+	return nil
+}
