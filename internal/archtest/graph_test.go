@@ -61,7 +61,8 @@ var picture = []part{
 	{"internal/provision", applications, []string{"internal/client", "internal/config", "internal/pubsub", "internal/token", "internal/ui"}},
 
 	{"cmd", commands, []string{
-		"internal/client", "internal/config", "internal/provision", "internal/pubsub", "internal/relay", "internal/relay/store",
+		"internal/client", "internal/config", "internal/provision", "internal/provision/fastly/fastlytest", "internal/pubsub",
+		"internal/relay", "internal/relay/store",
 		"internal/tail", "internal/token", "internal/ui",
 	}},
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"regexp"
 	"slices"
@@ -229,8 +230,13 @@ type script struct {
 	Delay  int    `json:"delay_ms"`
 }
 
-// postFault puts the fault of a body in place, or its preset.
+// postFault puts the fault of a body in place, or its preset. It insists on JSON,
+// which a page in a browser cannot send to another site unasked.
 func (s *Server) postFault(w http.ResponseWriter, r *http.Request) {
+	if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != jsonType {
+		http.Error(w, "faults are "+jsonType, http.StatusUnsupportedMediaType)
+		return
+	}
 	var in script
 	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	d.DisallowUnknownFields()

@@ -133,6 +133,9 @@ func TestFaultsByHTTP(t *testing.T) {
 			t.Errorf("%s: %d, want %d", body, got, want)
 		}
 	}
+	if w, _ := send(s, "POST", "/__fault", "text/plain", `{"preset":"no-entitlement"}`); w.Code != 415 {
+		t.Errorf("as text: %d", w.Code)
+	}
 	for range 2 {
 		if w, _ := send(s, "GET", "/service", "", ""); w.Code != 418 || w.Body.String() != "tea" {
 			t.Errorf("%d %s", w.Code, w.Body)
