@@ -199,7 +199,7 @@ func (o relayOptions) check() error {
 	if o.maxConns < 0 {
 		return ui.Problemf(ui.UsageBadFlag, "--max-conns takes a positive number")
 	}
-	if err := o.platform.check(); err != nil {
+	if err := o.checkPlatform(); err != nil {
 		return err
 	}
 	for _, a := range []struct{ flag, address string }{{"--listen", o.listen}, {"--control", o.control}} {

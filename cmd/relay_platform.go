@@ -3,7 +3,10 @@ package cmd
 import (
 	"crypto/rand"
 	"encoding/binary"
+	"fmt"
+	"maps"
 	"net"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -22,10 +25,21 @@ func (o *platformOptions) define(f *pflag.FlagSet) {
 // on reports whether there is such an API.
 func (o *platformOptions) on() bool { return o.address != "" }
 
-// check insists on loopback: everyone knows the token.
-func (o *platformOptions) check() error {
+// checkPlatform insists on loopback, because everyone knows the token, and refuses flags
+// about what the account decides instead.
+func (o relayOptions) checkPlatform() error {
+	return o.platform.check(map[string]bool{"--data": o.data != "", "--config-item": len(o.items) > 0, "--app none": o.app == "none"})
+}
+
+func (o *platformOptions) check(others map[string]bool) error {
 	if !o.on() {
 		return nil
+	}
+	for _, flag := range slices.Sorted(maps.Keys(others)) {
+		if others[flag] {
+			return ui.Problemf(ui.UsageBadFlag, flag+" and --fastly-api exclude each other").
+				Because("keys, messages and switches are those of the imitated account, which lives in memory")
+		}
 	}
 	host, _, err := net.SplitHostPort(o.address)
 	if err != nil {
@@ -56,8 +70,12 @@ func (d deps) greetPlatform(r relay.Ready) {
 		return
 	}
 	d.io.Note("fastly    %s", r.FastlyAPI)
-	d.io.Note("nothing answers on %s before a service is set up:", r.Hub)
-	d.io.Note("  FASTLY_API_TOKEN=%s pubsubctl setup --api-url %s --app-url %s", fastlytest.DefaultToken, r.FastlyAPI, r.Hub)
+	_, _ = fmt.Fprintf(d.io.Err, `
+Nothing answers on the relay before a service is set up there:
+
+  FASTLY_API_TOKEN=%s pubsubctl setup --api-url %s --app-url %s
+
+`, fastlytest.DefaultToken, r.FastlyAPI, r.Hub)
 }
 
 // platformEnv is where a command finds the API.

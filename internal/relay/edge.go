@@ -34,6 +34,7 @@ type edge struct {
 	admin    string      // the Fastly-Key that stands for every one the platform accepts
 
 	mu      sync.Mutex // guards making an app
+	writing sync.Mutex // guards a message's way into both stores
 	current atomic.Pointer[service]
 }
 
@@ -62,7 +63,7 @@ func (e *edge) now() *service {
 	}
 	s := &service{Deployment: d}
 	s.app = app.New(app.Options{
-		Store:        edgeStore{e.store, edgeKeys{e.store.Keys(), e.platform, d}},
+		Store:        edgeStore{e.store, e, d.MessageStore, edgeKeys{e.store.Keys(), e.platform, d}},
 		Publisher:    edgePublisher{e, s},
 		FastlyKeys:   append(slices.Clone(e.opt.FastlyKeys), e.admin),
 		Config:       d.Config,
@@ -201,67 +202,3 @@ func (p edgePublisher) Publish(ctx context.Context, items ...*grip.Item) (int, e
 
 // Subscribers implements app.Publisher.
 func (p edgePublisher) Subscribers(channel string) int { return p.edge.engine.Subscribers(channel) }
-
-// edgeStore has messages in the relay's store and keys in the platform's.
-type edgeStore struct {
-	store.Store
-	keys edgeKeys
-}
-
-// Keys implements store.Store.
-func (s edgeStore) Keys() store.KeyStore { return s.keys }
-
-// edgeKeys are the signing keys in the KV store that the service links, as they
-// were at one time, and those the relay was given at the start.
-type edgeKeys struct {
-	given    store.KeyStore
-	platform Platform
-	d        fastlytest.Deployment
-}
-
-// Get implements store.KeyStore.
-func (k edgeKeys) Get(ctx context.Context, id string) ([]byte, error) {
-	if secret, err := k.given.Get(ctx, id); err == nil {
-		return secret, nil
-	}
-	secret, ok := k.d.Keys[id]
-	switch {
-	case k.d.KeyStore == "":
-		return nil, store.ErrMissing
-	case !ok:
-		return nil, store.ErrNotFound
-	}
-	return slices.Clone(secret), nil
-}
-
-// Put implements store.KeyStore. The key is there when the service is next asked
-// for, because its change makes the app anew.
-func (k edgeKeys) Put(_ context.Context, key store.Key) error {
-	if k.d.KeyStore == "" {
-		return store.ErrMissing
-	}
-	return k.platform.PutKVItem(k.d.KeyStore, key.ID, key.Secret)
-}
-
-// List implements store.KeyStore.
-func (k edgeKeys) List(ctx context.Context) ([]store.Key, error) {
-	all, err := k.given.List(ctx)
-	for id, secret := range k.d.Keys {
-		if !slices.ContainsFunc(all, func(k store.Key) bool { return k.ID == id }) {
-			all = append(all, store.Key{ID: id, Secret: slices.Clone(secret)})
-		}
-	}
-	slices.SortFunc(all, func(a, b store.Key) int { return strings.Compare(a.ID, b.ID) })
-	return all, err
-}
-
-// Delete implements store.KeyStore.
-func (k edgeKeys) Delete(_ context.Context, id string) error {
-	if _, ok := k.d.Keys[id]; !ok {
-		return store.ErrNotFound
-	}
-	return k.platform.DeleteKVItem(k.d.KeyStore, id)
-}
-
-// Generation implements store.KeyStore.
-func (k edgeKeys) Generation() uint64 { return k.d.Serial }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly/fastlytest"
@@ -22,8 +23,10 @@ type Platform interface {
 	// Purges reports whether a token may purge a service: then it may publish to
 	// it, and the app takes it for an administrator's.
 	Purges(service, token string) bool
-	// PutKVItem and DeleteKVItem change an item of a KV store.
-	PutKVItem(store, key string, value []byte) error
+	// HasKVItem tells of an item of a KV store, PutKVItem and DeleteKVItem change it.
+	// An item whose expires is zero stays.
+	HasKVItem(store, key string) bool
+	PutKVItem(store, key string, value []byte, expires time.Time) error
 	DeleteKVItem(store, key string) error
 }
 

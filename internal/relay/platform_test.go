@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly/fastlytest"
+	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/relay/store"
 	"github.com/pubsubctl/pubsubctl/internal/token"
 )
@@ -45,7 +46,7 @@ func exampleAccount(a *fastlytest.Account) {
 }
 
 // asPlatform turns options into the account of a platform.
-func asPlatform(o *Options, _ *testing.T) {
+func asPlatform(o *Options, t *testing.T) {
 	fake := fastlytest.New(fastlytest.Options{})
 	fake.Change(func(a *fastlytest.Account) {
 		exampleAccount(a)
@@ -67,7 +68,19 @@ func asPlatform(o *Options, _ *testing.T) {
 		}
 	})
 	o.Platform = fake
+	if prepare := o.prepare; prepare != nil {
+		o.prepare = func(s store.Store) error { return errors.Join(prepare(s), mirror(t, s, fake)) }
+	}
 	o.Keys, o.FastlyKeys, o.Config, o.NoMessagesStore, o.NoPublishToken = nil, nil, nil, false, false
+}
+
+// mirror makes an item of every message.
+func mirror(t *testing.T, s store.Store, fake *fastlytest.Server) error {
+	records, err := s.(store.Archive).Records(t.Context())
+	for _, r := range records {
+		err = errors.Join(err, fake.PutKVItem("m", itemOf(r.Topic), nil, time.Time{}))
+	}
+	return err
 }
 
 // platformT starts a relay beside a platform.
@@ -159,6 +172,12 @@ func TestEdgeLife(t *testing.T) {
 	readUntil(t, r, "by the API")
 	if status, _ := ask(t, s, "POST", "/events?topic=a&retain=true", "kept", "Authorization", "Bearer "+tok); status != 200 {
 		t.Errorf("retain: %d", status)
+	}
+	if !fake.HasKVItem("m", "r:a") {
+		t.Error("the message is no item of the KV store")
+	}
+	if status, body := ask(t, s, "GET", "/events?topic=a&durable=true", "", "Authorization", "Bearer "+tok); status != 200 || !strings.Contains(body, "stream-open") {
+		t.Errorf("durable: %d %s", status, body)
 	}
 	fake.Change(func(a *fastlytest.Account) { clear(a.KVStores[0].Items) })
 	if status, body := ask(t, s, "POST", "/events?topic=a", "x", "Authorization", "Bearer "+tok); status != 500 || body != "Auth process failed\n" {
@@ -259,6 +278,38 @@ func TestPlatformPortInUse(t *testing.T) {
 	var busy *ListenError
 	if !errors.As(err, &busy) || busy.Plane != "fastly-api" {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestEdgeMessages: a message is an item of the KV store, and is gone with it; the
+// next one then begins a new generation.
+func TestEdgeMessages(t *testing.T) {
+	fake := fastlytest.New(fastlytest.Options{})
+	fake.Change(exampleAccount)
+	s := edgeStore{Store: store.NewMemory(store.Options{}), edge: &edge{platform: fake}, messages: "m"}
+	ctx := t.Context()
+	put := func() pubsub.Version {
+		v, err := s.Put(ctx, "a", store.Entry{Data: []byte("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	first, second := put(), put()
+	if second.Generation != first.Generation || second.Seq != first.Seq+1 {
+		t.Errorf("versions %v and %v", first, second)
+	}
+	if err := fake.DeleteKVItem("m", "r:a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(ctx, "a", pubsub.Version{}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("after deletion by the API: %v", err)
+	}
+	if third := put(); third.Generation == first.Generation {
+		t.Errorf("version %v continues %v", third, second)
+	}
+	if err := s.Delete(ctx, "a"); err != nil || fake.HasKVItem("m", "r:a") {
+		t.Errorf("deletion by the app: %v", err)
 	}
 }
 

@@ -2,6 +2,7 @@ package fastlytest
 
 import (
 	"errors"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -50,16 +51,17 @@ type sighting struct {
 // maxSightings bounds what the edge has still to learn.
 const maxSightings = 1000
 
-// changed is called after every change. The caller holds s.mu.
+// changed is called after every change. It notes what the edge will know once
+// the lag has passed, unless that is what it knows already. The caller holds s.mu.
 func (s *Server) changed() {
-	s.changes++
-	s.observe()
-}
-
-// observe notes what the edge will know once the lag has passed.
-func (s *Server) observe() {
 	d := s.account.deployment(s.now())
-	d.Serial = s.changes
+	if n := len(s.sightings); n > 0 {
+		last := s.sightings[n-1].Deployment
+		if d.Serial = last.Serial; reflect.DeepEqual(d, last) {
+			return
+		}
+		d.Serial++
+	}
 	if len(s.sightings) == maxSightings {
 		s.sightings = s.sightings[1:]
 	}
@@ -168,8 +170,9 @@ var (
 	errKVName  = errors.New("not the name of a KV item")
 )
 
-// PutKVItem writes an item the way a service at the edge does.
-func (s *Server) PutKVItem(store, key string, value []byte) error {
+// PutKVItem writes an item the way a service at the edge does; expires is zero
+// for an item that stays.
+func (s *Server) PutKVItem(store, key string, value []byte, expires time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kv := s.account.kvStore(store)
@@ -179,9 +182,21 @@ func (s *Server) PutKVItem(store, key string, value []byte) error {
 	if badKVName.MatchString(key) || len(key) > maxKVName {
 		return errKVName
 	}
-	kv.Items[key] = &KVItem{Value: slices.Clone(value), Generation: s.nextGeneration()}
+	kv.Items[key] = &KVItem{Value: slices.Clone(value), Generation: s.nextGeneration(), Expires: expires}
 	s.changed()
 	return nil
+}
+
+// HasKVItem reports whether a KV store has an item now.
+func (s *Server) HasKVItem(store, key string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kv := s.account.kvStore(store)
+	if kv == nil {
+		return false
+	}
+	item := kv.Items[key]
+	return item != nil && item.lives(s.now())
 }
 
 // DeleteKVItem removes an item the way a service at the edge does; removing what

@@ -200,7 +200,7 @@ func TestEdgeLearnsLate(t *testing.T) {
 	if err := s.Preset("eventual=5s"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutKVItem(before.KeyStore, "k1", []byte("v")); err != nil {
+	if err := s.PutKVItem(before.KeyStore, "k1", []byte("v"), time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.Deployed(); len(got.Keys) != 0 {

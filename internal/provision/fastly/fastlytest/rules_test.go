@@ -158,7 +158,7 @@ func TestKVKeysComeInPages(t *testing.T) {
 	id := o["id"].(string)
 	const n = 2500
 	for i := range n {
-		if err := s.PutKVItem(id, strconv.Itoa(i), []byte("v")); err != nil {
+		if err := s.PutKVItem(id, strconv.Itoa(i), []byte("v"), time.Time{}); err != nil {
 			t.Fatal(err)
 		}
 	}

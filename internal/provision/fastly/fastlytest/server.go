@@ -63,7 +63,6 @@ type Server struct {
 	requests   []Request
 	published  []Published
 	publisher  Publisher
-	changes    uint64 // how often the account changed
 	sightings  []sighting
 }
 
@@ -81,7 +80,7 @@ func New(o Options) *Server {
 		s.addToken(t)
 	}
 	s.handler = s.routes()
-	s.observe()
+	s.changed()
 	return s
 }
 
