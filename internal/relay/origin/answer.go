@@ -15,8 +15,8 @@ const instructType = "application/grip-instruct"
 func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, error) {
 	b.noteForwarded(r, in)
 	json := isMediaType(in.Header.Get("Content-Type"), instructType) && r.Method != http.MethodHead
-	if b.route.noGrip || !json && !hasGrip(in.Header) {
-		header := b.responseHeader(in.Header)
+	if in.untouched || !json && !hasGrip(in.Header) {
+		header := responseHeader(in.Header)
 		if b.route.cors && !r.FollowUp {
 			header = withCORS(header, r.Header)
 		}
@@ -54,7 +54,7 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	case json && r.FollowUp:
 		resp.Body = nil // such a page has headers only (grip.md, 2.2)
 		resp.Instruct, err = grip.ParseInstruct(in.Header)
-		resp.Header = b.responseHeader(in.Header)
+		resp.Header = withoutGrip(responseHeader(in.Header))
 	case json && more:
 		return nil, tooLarge(in.from)
 	case json:
@@ -95,7 +95,7 @@ func (b *backend) fromHeader(resp *fanout.Response, in *incoming) (err error) {
 	if resp.Instruct, err = grip.ParseInstruct(in.Header); err != nil {
 		return err
 	}
-	resp.Header = expose(b.responseHeader(in.Header), resp.Instruct.Expose)
+	resp.Header = expose(withoutGrip(responseHeader(in.Header)), resp.Instruct.Expose)
 	if s := resp.Instruct.Status; s != 0 {
 		resp.Status = s
 	} else if resp.Instruct.Reason == "" {
@@ -131,7 +131,7 @@ func (b *backend) fromJSON(resp *fanout.Response, in *incoming) error {
 	}
 	resp.Instruct, resp.Status, resp.Body = instruct, answer.Status, answer.Body
 	instruct.Reason = answer.Reason
-	resp.Header = b.responseHeader(header)
+	resp.Header = withoutGrip(responseHeader(header))
 	if resp.Status == 0 {
 		resp.Status = http.StatusOK
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
 )
@@ -311,5 +312,33 @@ func TestHeadIsNeverHeld(t *testing.T) {
 			t.Fatalf("%s: %+v, %v", header, resp, err)
 		}
 		wantNoGrip(t, resp.Header)
+	}
+}
+
+// TestTrustedProxyInFront speaks for itself, and its origin's answers are its own.
+func TestTrustedProxyInFront(t *testing.T) {
+	key := testKey(t, "upstream")
+	signer, err := grip.NewSigner("front", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signer.Sign(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Issuer: "i", Key: testKey(t, "k"), UpstreamKey: key}
+	r := newRig(t, gripOrigin("x", "Grip-Hold: stream", "Grip-Channel: c"), o, "* ORIGIN,over_http")
+	resp, body := r.do(post("/", "OPEN\r\n", "Content-Type: "+eventsType, "Grip-Sig: "+sig, "Grip-Feature: theirs"))
+	if h := r.request(0).header; h.Get("Grip-Sig") != sig || h.Get("Grip-Feature") != "theirs" {
+		t.Errorf("origin got %v", h)
+	}
+	if resp.Header.Get("Grip-Hold") != "stream" || body != "x" {
+		t.Errorf("client got %v %q", resp.Header, body)
+	}
+	c := r.dial()
+	c.send(get("/", "Grip-Sig: "+sig[:len(sig)-2]))
+	wantNoGrip(t, c.reply().Header)
+	if h := r.request(1).header; h.Get("Grip-Sig") == sig[:len(sig)-2] {
+		t.Error("a forged signature was passed on")
 	}
 }

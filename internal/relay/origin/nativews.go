@@ -161,7 +161,7 @@ func (n *native) closes(e grip.Event) {
 	n.ended = true
 	if !asked {
 		n.answer = e.Content
-		n.write(ws.OpClose, e.Content) // an answer in turn; nothing follows it
+		_ = n.write(ws.OpClose, e.Content) // an answer in turn; nothing follows it
 	}
 	n.mu.Unlock()
 	if asked {
@@ -318,7 +318,7 @@ func (m *messages) next() (grip.Event, error) {
 func readContent(r io.Reader, n int64) ([]byte, error) {
 	buf := bytes.NewBuffer(make([]byte, 0, min(n, 4<<10)))
 	got, err := io.CopyN(buf, r, n)
-	if err == io.EOF && got < n {
+	if errors.Is(err, io.EOF) && got < n {
 		err = io.ErrUnexpectedEOF
 	}
 	return buf.Bytes(), err

@@ -52,7 +52,7 @@ func (p *peer) write(f ws.Frame) {
 
 func (p *peer) want(op ws.OpCode, text string) {
 	p.t.Helper()
-	f, err := ws.ReadFrame(p.r)
+	f, err := readFrame(p.r)
 	if err != nil || !f.Header.Masked {
 		p.t.Fatalf("got %+v, %v", f.Header, err)
 	}
@@ -155,7 +155,7 @@ func TestNativeOriginThatBreaksTheRulesDrops(t *testing.T) {
 func TestNativeRefusal(t *testing.T) {
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Why", "1")
-		http.Error(w, "nope", 403)
+		http.Error(w, "nope", http.StatusForbidden)
 	}, Options{}, "* ORIGIN")
 	resp, body := r.do(get("/", strings.TrimSpace(handshakeHead)))
 	if resp.StatusCode != 403 || body != "nope\n" || resp.Header.Get("X-Why") != "1" {

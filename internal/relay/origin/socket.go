@@ -108,7 +108,7 @@ func (s session) connect(ctx context.Context) (*fanout.Reply, error) {
 
 // refusal passes on an origin's answer to a handshake that is no acceptance.
 func (s *session) refusal(resp *http.Response, body []byte) *fanout.Reply {
-	header := s.backend.responseHeader(resp.Header)
+	header := withoutGrip(responseHeader(resp.Header))
 	delete(header, "Content-Length")
 	header["Connection"] = []string{"close"}
 	return &fanout.Reply{Refuse: &fanout.Response{Status: resp.StatusCode, Header: header, Body: body}}
@@ -116,13 +116,12 @@ func (s *session) refusal(resp *http.Response, body []byte) *fanout.Reply {
 
 // accepted is the header of the 101.
 func (s *session) accepted(h http.Header) http.Header {
-	header := s.backend.responseHeader(h)
+	header := withoutGrip(responseHeader(h))
 	for name := range header {
 		if isBridgeHeader(name) {
 			delete(header, name)
 		}
 	}
-	delete(header, "Date")
 	return header
 }
 
