@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 
@@ -84,6 +85,9 @@ func writeShim(c *cobra.Command, d deps, s shim) error {
 		return d.output().Write(c.Context(), shimJSON{"shim", path, lines})
 	}
 	d.io.Note("wrote %s; fastly.toml needs the lines that follow", path)
+	if d.pushpinTable() {
+		d.io.Warn("fastly.toml here has [local_server.pushpin] already: set pushpin_path in it, a second one is an error")
+	}
 	_, err = io.WriteString(d.io.Out, lines)
 	return err
 }
@@ -169,6 +173,24 @@ func linkOrCopy(self, to string) error {
 	_, err = io.Copy(f, from)
 	return errors.Join(err, f.Close())
 }
+
+// maxManifest bounds what is read of fastly.toml.
+const maxManifest = 1 << 20
+
+// pushpinTable reports whether the manifest in the working directory has the
+// table that would be added. A manifest that cannot be read is not ours to judge.
+func (d deps) pushpinTable() bool {
+	f, err := os.Open(filepath.Join(d.dir, "fastly.toml"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxManifest))
+	return err == nil && pushpinHeader.Match(text)
+}
+
+// pushpinHeader is read only.
+var pushpinHeader = regexp.MustCompile(`(?m)^\s*\[\s*local_server\s*\.\s*pushpin\s*\]`)
 
 // fastlyTOML is what the Fastly CLI reads. The path is absolute, because the CLI
 // may be started in another directory.

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -188,4 +189,46 @@ func TestRoutesThatCannotBeUsed(t *testing.T) {
 	if _, err := Start(t.Context(), o); !errors.As(err, &e) {
 		t.Errorf("a bad key says %v", err)
 	}
+}
+
+// /recover/ has the origin of a held response asked once more, with the client's
+// own request.
+func TestRecoverAsksOriginsAgain(t *testing.T) {
+	asked := make(chan string, 4)
+	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Grip-Hold", "response")
+		w.Header().Set("Grip-Channel", "room; prev-id=1")
+		asked <- r.Header.Get("Cookie") + " " + r.Header.Get("Grip-Last")
+	}))
+	t.Cleanup(origin.Close)
+	s := routed(t, func(o *Options) {
+		o.Routes, o.NoFirstUpdate = []string{"* " + strings.TrimPrefix(origin.URL, "http://")}, true
+	})
+	_, r := dial(t, s, "GET / HTTP/1.1\r\nHost: h\r\nCookie: a=b\r\n\r\n")
+	if first := <-asked; first != "a=b " {
+		t.Errorf("asked with %q", first)
+	}
+	for s.engine.Subscribers("room") == 0 { // held soon after the origin has answered
+		runtime.Gosched()
+	}
+	resp, err := http.Post(s.Ready().Control+"/recover/", "", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); string(text) != "Updated\n" {
+		t.Fatalf("%q, %v", text, err)
+	}
+	if again := <-asked; again != "a=b room; last-id=1" {
+		t.Errorf("asked again with %q", again)
+	}
+	for s.engine.Subscribers("room") == 0 {
+		runtime.Gosched()
+	}
+	resp, err = http.Post(s.Ready().Control+"/publish/", "", strings.NewReader(`{"items":[{"channel":"room","id":"2","prev-id":"1","formats":{"http-response":{"code":201,"body":"two\n"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	readUntil(t, r, "two\n")
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/http"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -135,5 +136,18 @@ func TestTranscript45RefreshCarriesHeldBytes(t *testing.T) {
 	_ = c.c.Close()
 	if q := r.request(3); q.body != "DISCONNECT\r\n" || q.header.Get("Content-Bytes-Replayed") != "" {
 		t.Errorf("told the end with %+v", q)
+	}
+}
+
+// TestManyWrongControlMessages are one line in the log.
+func TestManyWrongControlMessages(t *testing.T) {
+	r := overHTTP(t, replies(func(w http.ResponseWriter, _ string) {
+		events(w, nil, strings.Repeat(event("TEXT", "c:{}"), 10_000), event("TEXT", "m:ok"))
+	}))
+	c := r.socket("/")
+	c.frame(ws.OpText, "x")
+	c.want(ws.OpText, "ok")
+	if n := strings.Count(r.log.String(), "control message ignored"); n != 1 {
+		t.Errorf("told %d times", n)
 	}
 }

@@ -272,3 +272,35 @@ func TestConnectionThatClosesWhenItIsTaken(t *testing.T) {
 		}
 	})
 }
+
+// TestHandshakesHaveABound: no more than so many reach the origin at once, and
+// those that wait go on when others are done.
+func TestHandshakesHaveABound(t *testing.T) {
+	const clients = maxOpening + 10
+	var mu sync.Mutex // guards the following
+	now, most := 0, 0
+	bubble(t, func(w http.ResponseWriter, req *http.Request) {
+		mu.Lock()
+		now++
+		most = max(most, now)
+		mu.Unlock()
+		time.Sleep(time.Second)
+		mu.Lock()
+		now--
+		mu.Unlock()
+		kit(w, req)
+	}, func(t *testing.T, b *backend, _ *pipes) {
+		var all sync.WaitGroup
+		for range clients {
+			all.Go(func() {
+				if reply, _, err := call(t, b, newSocket(), grip.EventOpen); err != nil || reply.Refuse != nil {
+					t.Errorf("refused: %+v, %v", reply, err)
+				}
+			})
+		}
+		all.Wait()
+	})
+	if most != maxOpening {
+		t.Errorf("%d handshakes at once, want %d", most, maxOpening)
+	}
+}

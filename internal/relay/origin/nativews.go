@@ -50,6 +50,10 @@ type native struct {
 func (n *native) open(ctx context.Context) (*fanout.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if err := n.target.startOpening(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-n.target.opening }()
 	conn, err := n.target.connect(ctx)
 	if err != nil {
 		return nil, err

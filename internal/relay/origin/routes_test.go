@@ -96,11 +96,23 @@ func TestRouteSelection(t *testing.T) {
 	}
 }
 
+func TestDomainOf(t *testing.T) {
+	for host, want := range map[string]string{
+		"A.Example:80": "a.example", "a": "a", "[::1]:80": "::1", "[::1]": "::1", "::1": "::1", "": "", ":80": "", "[": "",
+	} {
+		if got := domainOf(host); got != want {
+			t.Errorf("%q: %q, want %q", host, got, want)
+		}
+	}
+}
+
 func TestRoutedDoesNotAllocate(t *testing.T) {
 	p := New(Options{Log: slog.New(slog.DiscardHandler), RouteHeader: true}, nil)
 	h := http.Header{"Accept": {"x"}}
-	if n := testing.AllocsPerRun(100, func() { p.Routed("a.example:80", "/events", h, false) }); n > 0 {
-		t.Errorf("%v allocations", n)
+	for _, host := range []string{"a.example:80", "a.example", "[::1]:80"} {
+		if n := testing.AllocsPerRun(100, func() { p.Routed(host, "/events", h, false) }); n > 0 {
+			t.Errorf("%s: %v allocations", host, n)
+		}
 	}
 }
 

@@ -86,6 +86,9 @@ type session struct {
 	header http.Header
 	grip   bool   // the origin agreed on control messages
 	prefix string // of its messages to the client
+	// told of a control message that is ignored: once, for there may be many. Owned
+	// by the one that takes the origin's messages.
+	told bool
 }
 
 // connect opens the socket at one target.
@@ -230,7 +233,10 @@ func (s *session) follow(c *script, content []byte) {
 		const internalError = 1011
 		c.event(grip.Event{Type: grip.EventClose, Content: grip.AppendClose(nil, internalError, reason)})
 		return
+	case err != nil && s.told:
+		return
 	case err != nil:
+		s.told = true
 		s.backend.proxy.log.Warn("control message ignored", "cause", err, "route", s.backend.route.String(), "conn", s.socket.Conn)
 		return
 	}

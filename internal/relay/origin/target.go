@@ -17,7 +17,8 @@ const (
 	connectTimeout = 10 * time.Second // for TCP, and again for TLS
 	answerTimeout  = 60 * time.Second // until the response's head
 	idleTimeout    = 4 * time.Second  // before 5 s, when the servers of Node close theirs
-	maxIdle        = 256              // connections for each target
+	maxIdle        = 512              // connections for each target, as many as the engine asks at once
+	maxOpening     = 512              // handshakes with each target under way at once; others wait
 	maxHead        = 128 << 10        // bytes of a response's head
 )
 
@@ -46,6 +47,19 @@ type upstream struct {
 	upstreamKey
 	tls       *tls.Config
 	transport *http.Transport
+	// opening has a place for each handshake under way. Ten thousand clients that
+	// come back at once must not be as many connections to one origin.
+	opening chan struct{}
+}
+
+// startOpening waits for a place; the caller gives it back.
+func (u *upstream) startOpening(ctx context.Context) error {
+	select {
+	case u.opening <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // server is a target with its upstream.
@@ -55,7 +69,7 @@ type server struct {
 }
 
 func newUpstream(key upstreamKey, roots *x509.CertPool) *upstream {
-	u := &upstream{upstreamKey: key}
+	u := &upstream{upstreamKey: key, opening: make(chan struct{}, maxOpening)}
 	u.tls = &tls.Config{
 		RootCAs: roots, ServerName: key.name, MinVersion: tls.VersionTLS12,
 		InsecureSkipVerify: key.insecure, //nolint:gosec // the route says so

@@ -55,7 +55,11 @@ func (w *webSocketOverHTTP) open(ctx context.Context) (*fanout.Reply, error) {
 		w.header["Sec-WebSocket-Extensions"] = []string{"grip"}
 	}
 	for {
+		if err := w.target.startOpening(ctx); err != nil {
+			return nil, err
+		}
 		a, err := w.exchange(ctx, []grip.Event{{Type: grip.EventOpen}}, 0)
+		<-w.target.opening
 		if err != nil {
 			return nil, err
 		}
@@ -356,6 +360,7 @@ func (a *answer) rest(content, closing int) (int, error) {
 
 // store keeps what the origin wants back with every later request.
 func (w *webSocketOverHTTP) store(h http.Header) {
+	full := false
 	for name, values := range h {
 		key, ok := strings.CutPrefix(name, setMeta)
 		if !ok || key == "" {
@@ -370,10 +375,13 @@ func (w *webSocketOverHTTP) store(h http.Header) {
 			continue
 		}
 		if w.metaSize+len(key)+len(values[0]) > maxMeta {
-			w.backend.proxy.log.Warn("meta not stored", "cause", "a socket may have 65536 bytes of it", "route", w.backend.route.String())
+			full = true
 			continue
 		}
 		w.metaSize += len(key) + len(values[0])
 		w.header[key] = values[:1]
+	}
+	if full {
+		w.backend.proxy.log.Warn("meta not stored", "cause", "a socket may have 65536 bytes of it", "route", w.backend.route.String())
 	}
 }
