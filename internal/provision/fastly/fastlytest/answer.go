@@ -51,6 +51,24 @@ func badRequest(detail string) error {
 	return refuse(http.StatusBadRequest, object{"msg": "Bad request", "detail": detail})
 }
 
+// room refuses one more of what there are n of. The bounds are generous but for
+// those known; the words are Fastly's for domains.
+func room(what string, n int) error {
+	bound := 1000
+	switch what {
+	case "domains":
+		bound = 10
+	case "backends", "resources":
+		bound = 100
+	case "items":
+		bound = 10000
+	}
+	if n < bound {
+		return nil
+	}
+	return badRequest(fmt.Sprintf("Exceeding max number of %s: %d", what, bound))
+}
+
 func duplicate(kind, name string) error {
 	return refuse(http.StatusConflict, object{"msg": "Duplicate record", "detail": fmt.Sprintf("Duplicate %s: '%s'", kind, name)})
 }

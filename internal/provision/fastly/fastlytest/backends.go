@@ -121,6 +121,9 @@ func (c *call) createBackend() (any, error) {
 	case v.Backend(b.Name()) != nil:
 		return nil, duplicate("backend", b.Name())
 	}
+	if err := room("backends", len(v.Backends)); err != nil {
+		return nil, err
+	}
 	v.Backends = append(v.Backends, b)
 	return showBackend(s, v, b), nil
 }

@@ -137,7 +137,7 @@ func (c *call) authorize(rt route) error {
 	if rt.right == bearer {
 		return nil
 	}
-	t, err := c.find(c.req.Header.Get("Fastly-Key"))
+	t, err := c.tokenOf(c.req.Header.Get("Fastly-Key"))
 	if err != nil {
 		return err
 	}
@@ -152,8 +152,8 @@ func (c *call) authorize(rt route) error {
 	return nil
 }
 
-// find is the token of a value: 403 if there is none, 401 if it has expired.
-func (c *call) find(value string) (*Token, error) {
+// tokenOf finds the token of a value: 403 if there is none, 401 if it has expired.
+func (c *call) tokenOf(value string) (*Token, error) {
 	t := find(c.account.Tokens, func(t *Token) bool { return t.Value == value })
 	switch {
 	case t == nil || value == "":
@@ -258,9 +258,9 @@ func (c *call) path(name string) string { return c.req.PathValue(name) }
 
 func (c *call) query() url.Values { return c.req.URL.Query() }
 
-// number is a number of the query, or otherwise.
+// number is a number of the query up to a million, or otherwise.
 func (c *call) number(name string, otherwise int) int {
-	if n, err := strconv.Atoi(c.query().Get(name)); err == nil && n > 0 {
+	if n, err := strconv.Atoi(c.query().Get(name)); err == nil && n > 0 && n <= 1e6 {
 		return n
 	}
 	return otherwise

@@ -45,6 +45,9 @@ func (c *call) createConfigStore() (any, error) {
 	if c.configStoreNamed(name) != nil {
 		return nil, duplicate("config_store", name)
 	}
+	if err := room("config stores", len(c.account.ConfigStores)); err != nil {
+		return nil, err
+	}
 	s := &ConfigStore{ID: c.mint.id(), Name: name, Created: c.at, Updated: c.at}
 	c.account.ConfigStores = append(c.account.ConfigStores, s)
 	return showConfigStore(s), nil
@@ -135,13 +138,16 @@ func (c *call) listConfigItems() (any, error) {
 	return all, nil
 }
 
-// put stores an item under a key.
+// putConfigItem stores an item under a key.
 func (c *call) putConfigItem(s *ConfigStore, key, value string) (any, error) {
 	if key == "" || len(key) > maxConfigKey || len(value) > maxConfigValue {
 		return nil, badRequest("Key or value has an invalid length")
 	}
 	i := s.Item(key)
 	if i == nil {
+		if err := room("config store items", len(s.Items)); err != nil {
+			return nil, err
+		}
 		i = &ConfigItem{Key: key, Created: c.at}
 		s.Items = append(s.Items, i)
 	}

@@ -1,6 +1,7 @@
 package fastlytest
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -59,7 +60,7 @@ func (c *call) createDomain() (any, error) {
 		return nil, err
 	}
 	d := &Domain{Name: strings.ToLower(c.form.Get("name")), Comment: c.form.Get("comment"), Created: c.at, Updated: c.at}
-	if err := c.freeDomain(s, v, d.Name); err != nil {
+	if err := cmp.Or(room("domains", len(v.Domains)), c.freeDomain(s, v, d.Name)); err != nil {
 		return nil, err
 	}
 	v.Domains = append(v.Domains, d)
@@ -190,7 +191,7 @@ func (c *call) createCustomDomain(show func(*CustomDomain) object) (any, error) 
 		return nil, listed(http.StatusBadRequest, "Invalid value for fqdn", "fqdn has already been taken")
 	}
 	d := &CustomDomain{ID: c.mint.id(), Name: name, Created: c.at}
-	if err := c.fill(d); err != nil {
+	if err := cmp.Or(room("custom domains", len(c.account.CustomDomains)), c.fill(d)); err != nil {
 		return nil, err
 	}
 	c.account.CustomDomains = append(c.account.CustomDomains, d)

@@ -168,6 +168,7 @@ func (s *Server) Purges(service, token string) bool {
 var (
 	errNoStore = errors.New("no such KV store")
 	errKVName  = errors.New("not the name of a KV item")
+	errKVFull  = errors.New("the KV store is full")
 )
 
 // PutKVItem writes an item the way a service at the edge does; expires is zero
@@ -181,6 +182,9 @@ func (s *Server) PutKVItem(store, key string, value []byte, expires time.Time) e
 	}
 	if badKVName.MatchString(key) || len(key) > maxKVName {
 		return errKVName
+	}
+	if kv.Items[key] == nil && room("items", len(kv.Items)) != nil {
+		return errKVFull
 	}
 	kv.Items[key] = &KVItem{Value: slices.Clone(value), Generation: s.nextGeneration(), Expires: expires}
 	s.changed()

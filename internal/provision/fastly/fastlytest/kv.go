@@ -82,6 +82,9 @@ func (c *call) createKVStore() (any, error) {
 	case find(c.account.KVStores, func(s *KVStore) bool { return s.Name == name }) != nil:
 		return nil, titled(http.StatusConflict, "Conflict", "store with name '"+name+"' already exists")
 	}
+	if err := room("KV stores", len(c.account.KVStores)); err != nil {
+		return nil, err
+	}
 	s := &KVStore{ID: c.mint.kvID(), Name: name, Location: c.query().Get("location"), Created: c.at, Items: map[string]*KVItem{}}
 	c.account.KVStores = append(c.account.KVStores, s)
 	return c.showKVStore(s), nil
@@ -191,6 +194,9 @@ func (c *call) putKVItem() (any, error) {
 		return nil, &refusal{jsonAnswer(http.StatusPreconditionFailed, nil)}
 	}
 	item, err := c.newKVItem(old)
+	if old == nil && err == nil {
+		err = room("items", len(s.Items))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -254,6 +260,9 @@ func (c *call) deleteKVItem() (any, error) {
 func (c *call) putKVBatch() (any, error) {
 	s, err := c.onKVStore()
 	if err != nil {
+		return nil, err
+	}
+	if err := room("items", len(s.Items)+bytes.Count(c.raw, []byte("\n"))); err != nil {
 		return nil, err
 	}
 	failed := []object{}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"testing"
 	"time"
 
@@ -193,48 +192,4 @@ func takeDown(t *testing.T, c *fastly.Client, id string, stores map[string]strin
 	noError(t, c.DeleteKVStore(&fastly.DeleteKVStoreInput{StoreID: stores["messages"]}))
 	noError(t, c.DeleteSecretStore(&fastly.DeleteSecretStoreInput{StoreID: stores["secrets"]}))
 	noError(t, c.DeleteConfigStore(&fastly.DeleteConfigStoreInput{StoreID: stores["config"]}))
-}
-
-// TestReplayByLibrary: what was recorded parses, and the library sends what was
-// recorded. The calls of the product have such a test of their own.
-func TestReplayByLibrary(t *testing.T) {
-	calls := map[string]func(*fastly.Client) error{
-		"token/self": func(c *fastly.Client) error { _, err := c.GetTokenSelf(); return err },
-		"service/details": func(c *fastly.Client) error {
-			_, err := c.GetServiceDetails(&fastly.GetServiceInput{ServiceID: "FPkmJNp1fH8CnWbdi21Wf3"})
-			return err
-		},
-		"version/clone": func(c *fastly.Client) error {
-			_, err := c.CloneVersion(&fastly.CloneVersionInput{ServiceID: "kKJb5bOFI47uHeBVluGfX1", ServiceVersion: 75})
-			return err
-		},
-		"resource-link/list": func(c *fastly.Client) error {
-			_, err := c.ListResources(&fastly.ListResourcesInput{ServiceID: "kKJb5bOFI47uHeBVluGfX1", ServiceVersion: 5})
-			return err
-		},
-		"kv-store/create": func(c *fastly.Client) error {
-			_, err := c.CreateKVStore(&fastly.CreateKVStoreInput{Name: "kv-store-test-store"})
-			return err
-		},
-		"product-fanout/get-enabled": func(c *fastly.Client) error { _, err := fanout.Get(c, "XsjdElScZGjmfCcTwsYRC1"); return err },
-		"secret-store/client-key":    func(c *fastly.Client) error { _, err := c.CreateClientKey(); return err },
-		"secret-store/signing-key":   func(c *fastly.Client) error { _, err := c.GetSigningKey(); return err },
-	}
-	all, err := fastlytest.Recordings(os.DirFS("../../../../testdata/fastly-api"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range all {
-		call := calls[r.Name]
-		if call == nil {
-			continue
-		}
-		delete(calls, r.Name)
-		t.Run(r.Name, func(t *testing.T) {
-			noError(t, call(libraryFor(t, fastlytest.Replay(r, t.Errorf))))
-		})
-	}
-	if len(calls) > 0 {
-		t.Errorf("not recorded: %d calls", len(calls))
-	}
 }

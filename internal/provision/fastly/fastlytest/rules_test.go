@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -411,5 +412,44 @@ func TestSameSeedSameIDs(t *testing.T) {
 	}
 	if !bytes.Equal(life(1), life(1)) || bytes.Equal(life(1), life(2)) {
 		t.Error("ids do not follow from the seed")
+	}
+}
+
+// TestBounds: an account does not grow without end, and odd numbers in queries
+// do no harm.
+func TestBounds(t *testing.T) {
+	s := New(Options{})
+	d := "/service/" + newService(t, s) + "/version/1/domain"
+	for i := range 10 {
+		run(t, s, step{"POST", d, formType, "name=a" + strconv.Itoa(i) + ".edgecompute.app", 200, ""})
+	}
+	run(t, s,
+		step{"POST", d, formType, "name=b.edgecompute.app", 400, "Exceeding max number of domains: 10"},
+		step{"GET", "/service?page=9223372036854775807&per_page=9", "", "", 200, ""},
+		step{"GET", "/service?page=999999&per_page=-1", "", "", 200, "[]"},
+		step{"GET", "/resources/stores/kv?limit=0&cursor=x", "", "", 200, ""},
+	)
+}
+
+// TestRequestsAtOnce is for the race detector: everything is behind one mutex.
+func TestRequestsAtOnce(t *testing.T) {
+	s := New(Options{})
+	id := newService(t, s)
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 20 {
+				send(s, "PUT", "/service/"+id+"/version/1/clone", "", "")
+				send(s, "POST", "/resources/stores/config", formType, "name="+strconv.Itoa(i))
+				s.Snapshot()
+				s.Deployed()
+				s.Purges(id, DefaultToken)
+				s.Requests()
+			}
+		})
+	}
+	all.Wait()
+	if n := len(s.Snapshot().Service("chat").Versions); n != 161 {
+		t.Errorf("%d versions, want 161", n)
 	}
 }

@@ -84,6 +84,9 @@ func (c *call) createSecretStore() (any, error) {
 	if find(c.account.SecretStores, func(s *SecretStore) bool { return s.Name == name }) != nil {
 		return nil, titled(http.StatusConflict, "Conflict", "secret store with name '"+name+"' already exists")
 	}
+	if err := room("secret stores", len(c.account.SecretStores)); err != nil {
+		return nil, err
+	}
 	s := &SecretStore{ID: c.mint.id(), Name: name, Created: c.at}
 	c.account.SecretStores = append(c.account.SecretStores, s)
 	return showSecretStore(s), nil
@@ -167,6 +170,9 @@ func (c *call) putSecret() (any, error) {
 		return nil, titled(http.StatusConflict, "Conflict", "secret with name '"+name+"' already exists")
 	case old == nil && c.req.Method == http.MethodPatch:
 		return nil, titled(http.StatusNotFound, "Not Found", "secret not found")
+	}
+	if err := room("secrets", len(s.Secrets)); err != nil {
+		return nil, err
 	}
 	x := &Secret{Name: name, Created: c.at}
 	if x.Value, x.Encrypted, err = c.openSecret(); err != nil {

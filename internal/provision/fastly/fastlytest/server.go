@@ -168,7 +168,7 @@ type Request struct {
 	// Path is as it was sent, Query without the question mark.
 	Path, Query string
 	Header      http.Header
-	// Body is what was sent, cut at 64 KiB.
+	// Body is what was sent, cut at 16 KiB.
 	Body []byte
 	// Status is what was answered; 0 if the connection was cut off instead.
 	Status int
@@ -187,8 +187,8 @@ type Published struct {
 
 // What is kept of the past.
 const (
-	maxRequests  = 10000
-	maxKeptBody  = 64 << 10
+	maxRequests  = 5000
+	maxKeptBody  = 16 << 10
 	maxPublished = 1000
 )
 

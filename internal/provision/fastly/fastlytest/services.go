@@ -24,6 +24,9 @@ func (c *call) createService() (any, error) {
 	case c.account.Service(name) != nil:
 		return nil, refuse(http.StatusConflict, object{"msg": "Duplicate record", "detail": "Name has already been taken"})
 	}
+	if err := room("services", len(c.account.Services)); err != nil {
+		return nil, err
+	}
 	s := &Service{
 		ID: c.mint.id(), Name: name, Type: cmp.Or(c.form.Get("type"), VCL), Comment: c.form.Get("comment"),
 		Created: c.at, Updated: c.at,

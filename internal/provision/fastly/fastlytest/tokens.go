@@ -51,7 +51,7 @@ func (c *call) createToken() (any, error) {
 		Name: c.form.Get("name"), Scope: cmp.Or(c.form.Get("scope"), "global"), Services: c.form["services[]"],
 		Role: c.token.Role,
 	}
-	if err := c.limit(&t, c.form.Get("expires_at")); err != nil {
+	if err := cmp.Or(room("tokens", len(c.account.Tokens)), c.limit(&t, c.form.Get("expires_at"))); err != nil {
 		return nil, err
 	}
 	added := c.addToken(t)
@@ -137,7 +137,7 @@ func (c *call) createAutomation() (any, error) {
 		text, _ := id.(string)
 		t.Services = append(t.Services, text)
 	}
-	if err := c.limit(&t, c.text("expires_at")); err != nil {
+	if err := cmp.Or(room("tokens", len(c.account.Tokens)), c.limit(&t, c.text("expires_at"))); err != nil {
 		return nil, err
 	}
 	if !slices.Contains([]string{"billing", "engineer", "user"}, t.Role) {
@@ -197,7 +197,7 @@ func (c *call) publish() (any, error) {
 	if !ok {
 		return nil, unauthorized()
 	}
-	t, err := c.find(value)
+	t, err := c.tokenOf(value)
 	if err != nil {
 		return nil, err
 	}

@@ -49,6 +49,9 @@ func (c *call) createVersion() (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := room("versions", len(s.Versions)); err != nil {
+		return nil, err
+	}
 	v := s.add(&Version{Comment: c.form.Get("comment")}, c.at)
 	o := object{"service_id": s.ID, "number": v.Number}
 	if c.form.Has("comment") {
@@ -79,6 +82,9 @@ func (c *call) updateVersion() (any, error) {
 func (c *call) cloneVersion() (any, error) {
 	s, v, err := c.onVersion()
 	if err != nil {
+		return nil, err
+	}
+	if err := room("versions", len(s.Versions)); err != nil {
 		return nil, err
 	}
 	return showActed(s, s.copyVersion(v, c.at)), nil
@@ -208,6 +214,9 @@ func (c *call) createLink() (any, error) {
 		return nil, notFound("Resource", "id", store)
 	case v.Link(name) != nil:
 		return nil, duplicate("resource", name)
+	}
+	if err := room("resources", len(v.Links)); err != nil {
+		return nil, err
 	}
 	l := &Link{ID: c.mint.id(), Name: name, StoreID: store, Created: c.at, Updated: c.at}
 	v.Links = append(v.Links, l)
