@@ -146,16 +146,22 @@ func (s *service) failedHandoff(ctx context.Context, r *fanout.Request) (*fanout
 		return nil, nil
 	}
 	self, found := s.Backends["self"]
-	self = strings.ToLower(self)
+	address, host := strings.ToLower(self.Address), strings.ToLower(self.Host)
 	switch {
 	case !s.Fanout || !found:
 		return &fanout.Response{Status: http.StatusInternalServerError}, nil
-	case slices.Contains(s.Domains, self):
-		return nil, nil
-	case slices.Contains(s.Elsewhere, self):
+	case !self.TLS: // a Compute service listens on port 443 only
+		return &fanout.Response{Status: http.StatusServiceUnavailable}, nil
+	case slices.Contains(s.Elsewhere, address):
 		return s.askUnauthorized(ctx, r)
+	case !slices.Contains(s.Domains, address):
+		return edgeText(http.StatusOK, "text/html; charset=utf-8", "<!doctype html>\n<title>"+address+"</title>\n<p>This is another site.\n"), nil
+	case host != "" && !slices.Contains(s.Domains, host):
+		as := *r
+		as.Host = host
+		return unknownDomain(&as), nil
 	}
-	return edgeText(http.StatusOK, "text/html; charset=utf-8", "<!doctype html>\n<title>"+self+"</title>\n<p>This is another site.\n"), nil
+	return nil, nil
 }
 
 // handsOff reports whether the app would hand a connection to this path to
@@ -189,12 +195,13 @@ type edgePublisher struct {
 }
 
 var errPublishRefused = errors.New("the platform's publish endpoint would refuse: " +
-	"it needs Fanout, the backend api at api.fastly.com, and a publish token that may purge the service")
+	"it needs Fanout, the backend api at api.fastly.com with TLS, and a publish token that may purge the service")
 
 // Publish implements app.Publisher.
 func (p edgePublisher) Publish(ctx context.Context, items ...*grip.Item) (int, error) {
 	s := p.service
-	if !s.Fanout || s.Backends["api"] != "api.fastly.com" || !p.edge.platform.Purges(s.Service, s.PublishToken) {
+	api := s.Backends["api"]
+	if !s.Fanout || api.Address != "api.fastly.com" || !api.TLS || !p.edge.platform.Purges(s.Service, s.PublishToken) {
 		return 0, errPublishRefused
 	}
 	return p.edge.engine.Publish(ctx, items...)

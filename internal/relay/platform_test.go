@@ -26,7 +26,7 @@ const (
 // exampleAccount has one service, set up as it should be and active.
 func exampleAccount(a *fastlytest.Account) {
 	backend := func(name, address string) *fastlytest.Backend {
-		return &fastlytest.Backend{Fields: map[string]any{"name": name, "address": address}}
+		return &fastlytest.Backend{Fields: map[string]any{"name": name, "address": address, "override_host": address, "use_ssl": true}}
 	}
 	a.Tokens = append(a.Tokens, &fastlytest.Token{ID: "t", Value: publisherKey, Scope: "purge_select", Services: []string{"svc"}})
 	a.ConfigStores = []*fastlytest.ConfigStore{{ID: "c"}}
@@ -210,9 +210,10 @@ func TestEdgeFaults(t *testing.T) {
 	link := func(name string) change {
 		return func(_ *fastlytest.Account, v *fastlytest.Version) { v.Link(name).Name = "other" }
 	}
-	self := func(address string) change {
-		return func(_ *fastlytest.Account, v *fastlytest.Version) { v.Backend("self").Fields["address"] = address }
+	set := func(name, member string, value any) change {
+		return func(_ *fastlytest.Account, v *fastlytest.Version) { v.Backend(name).Fields[member] = value }
 	}
+	self := func(address string) change { return set("self", "address", address) }
 	item := func(name, value string) change {
 		return func(a *fastlytest.Account, _ *fastlytest.Version) {
 			a.ConfigStores[0].Items = append(a.ConfigStores[0].Items, &fastlytest.ConfigItem{Key: name, Value: value})
@@ -238,6 +239,10 @@ func TestEdgeFaults(t *testing.T) {
 			self("other.edgecompute.app")(a, v)
 			a.CustomDomains = []*fastlytest.CustomDomain{{Name: "other.edgecompute.app", ServiceID: "other"}}
 		}, subscribe, 500, "Failed to authorize Fanout proxy."},
+		{"self without TLS", set("self", "use_ssl", false), subscribe, 503, ""},
+		{"self's host", set("self", "override_host", "www.example.com"), subscribe, 500, "unknown domain: www.example.com"},
+		{"self's host", set("self", "override_host", nil), subscribe, 200, "event: stream-open"},
+		{"api without TLS", set("api", "use_ssl", false), publish, 500, "Publish process failed"},
 		{"no api", func(_ *fastlytest.Account, v *fastlytest.Version) { v.Backends = v.Backends[:1] }, publish, 500, "Publish process failed"},
 		{"no secret", func(a *fastlytest.Account, _ *fastlytest.Version) { a.SecretStores[0].Secrets = nil }, publish, 500, "Publish process failed"},
 		{"token revoked", func(a *fastlytest.Account, _ *fastlytest.Version) { a.Tokens = a.Tokens[:1] }, publish, 500, "Publish process failed"},

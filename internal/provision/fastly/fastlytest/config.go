@@ -19,6 +19,9 @@ func showConfigItem(s *ConfigStore, i *ConfigItem) object {
 	}
 }
 
+// linkedStore is why a store cannot be deleted.
+const linkedStore = "store is linked to the active version of a service"
+
 // The bounds of a config store's items.
 const (
 	maxConfigKey   = 255
@@ -88,7 +91,7 @@ func (c *call) deleteConfigStore() (any, error) {
 		return nil, err
 	}
 	if len(c.users(s.ID)) > 0 {
-		return nil, refuse(http.StatusConflict, object{"msg": "Conflict", "detail": "store is linked to the active version of a service"})
+		return nil, refuse(http.StatusConflict, object{"msg": "Conflict", "detail": linkedStore})
 	}
 	c.account.ConfigStores = without(c.account.ConfigStores, s)
 	return done(), nil

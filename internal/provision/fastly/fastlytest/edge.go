@@ -25,8 +25,8 @@ type Deployment struct {
 	// nothing else is set.
 	Service string
 	Domains []string
-	// Backends has the address of each backend.
-	Backends map[string]string
+	// Backends has the backends by name.
+	Backends map[string]Origin
 	// Fanout tells whether the product is on.
 	Fanout bool
 	// Config has the items of the linked config store.
@@ -40,6 +40,14 @@ type Deployment struct {
 	Keys map[string][]byte
 	// Elsewhere has the domains of the account's other services.
 	Elsewhere []string
+}
+
+// Origin is what counts of a backend for what the app does with it.
+type Origin struct {
+	Address string
+	// Host is what the Host header is replaced by; empty passes it on.
+	Host string
+	TLS  bool
 }
 
 // sighting is a Deployment and when the edge learns of it.
@@ -93,9 +101,10 @@ func (a *Account) deployment(now time.Time) Deployment {
 		return d
 	}
 	d.Domains, d.Elsewhere = a.domains(d.Service)
-	d.Backends = map[string]string{}
+	d.Backends = map[string]Origin{}
 	for _, b := range active.Backends {
-		d.Backends[b.Name()] = b.Text("address")
+		secure, _ := b.Fields["use_ssl"].(bool)
+		d.Backends[b.Name()] = Origin{b.Text("address"), b.Text("override_host"), secure}
 	}
 	a.resolve(&d, active, now)
 	return d

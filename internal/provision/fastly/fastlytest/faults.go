@@ -143,7 +143,7 @@ type traits struct {
 	lag              time.Duration // what the edge is behind
 	domainsTaken     int           // how many more domains turn out taken
 	kvQuota          bool
-	kvZones          bool
+	kvNewer          bool
 	noEntitlement    bool
 	noSuperuser      bool
 	noClassicDomains bool
@@ -158,7 +158,7 @@ type traits struct {
 //	clock-skew=10m       the Date header is off by so much
 //	domain-taken=2       so many domains turn out to be taken
 //	eventual=5s          the edge learns of changes so much later
-//	kv-zones             KV stores' times have a zone
+//	kv-newer             KV stores' times have a zone, and links to them the type kv-store
 //	locked-draft         the next change of a draft finds it locked
 //	moved-active         behind the next change of a draft, somebody activates another version
 //	no-classic-domains   domains other than edgecompute.app are refused by the classic call
@@ -200,7 +200,7 @@ func (s *Server) Preset(text string) error {
 // switchOn sets the preset of a name that takes no value, if there is one.
 func (s *Server) switchOn(name string) (done bool, err error) {
 	traits := map[string]*bool{
-		"kv-zones": &s.traits.kvZones, "locked-draft": &s.traits.lockDraft, "moved-active": &s.traits.moveActive,
+		"kv-newer": &s.traits.kvNewer, "locked-draft": &s.traits.lockDraft, "moved-active": &s.traits.moveActive,
 		"no-classic-domains": &s.traits.noClassicDomains, "no-entitlement": &s.traits.noEntitlement,
 		"no-superuser": &s.traits.noSuperuser, "quota-kv": &s.traits.kvQuota, "sso-account": &s.traits.sso,
 	}

@@ -177,6 +177,13 @@ func TestPresets(t *testing.T) {
 	if n := len(s.Snapshot().Service("chat").Versions); n != 3 {
 		t.Errorf("%d versions, want 3", n)
 	}
+	_, o := send(s, "POST", "/resources/stores/kv", jsonType, `{"name":"old"}`)
+	run(t, s, step{"POST", v + "2/resource", formType, "name=keys&resource_id=" + o["id"].(string), 200, `"object-store"`})
+	preset("kv-newer")
+	run(t, s,
+		step{"GET", "/resources/stores/kv", "", "", 200, `"created_at":"2025-03-05T`},
+		step{"GET", v + "2/resource", "", "", 200, `"kv-store"`},
+	)
 	preset("quota-kv")
 	run(t, s, step{"POST", "/resources/stores/kv", jsonType, `{"name":"a"}`, 403, "limit"})
 	preset("clock-skew=10m")
@@ -249,14 +256,18 @@ func TestDeployed(t *testing.T) {
 	id := deployExample(t, s)
 	d := s.Deployed()
 	if d.Service != id || !d.Fanout || d.PublishToken != "publisher" || d.Config["sse"] != "false" ||
-		d.Backends["api"] != "api.fastly.com" || d.KeyStore == "" || d.MessageStore == "" || d.Domains[0] != "chat.edgecompute.app" {
+		d.Backends["api"].Address != "api.fastly.com" || d.KeyStore == "" || d.MessageStore == "" || d.Domains[0] != "chat.edgecompute.app" {
 		t.Errorf("deployed: %+v", d)
 	}
 	s.Change(func(a *Account) { a.Services[0].Active().Link("keys").Name = "signing" })
 	if got := s.Deployed(); got.KeyStore != "" || got.Serial == d.Serial {
 		t.Errorf("after the link was renamed: %+v", got)
 	}
-	run(t, s, step{"PUT", "/service/" + id + "/version/1/deactivate", "", "", 200, ""})
+	run(t, s,
+		step{"DELETE", "/resources/stores/kv/" + d.MessageStore, "", "", 409, "linked to the active version"},
+		step{"PUT", "/service/" + id + "/version/1/deactivate", "", "", 200, ""},
+		step{"DELETE", "/resources/stores/kv/" + d.MessageStore, "", "", 204, ""},
+	)
 	if got := s.Deployed(); got.Service != "" {
 		t.Errorf("after deactivation: %+v", got)
 	}

@@ -18,7 +18,7 @@ import (
 // forms have been seen.
 func (c *call) showKVStore(s *KVStore) object {
 	at := plainStamp(s.Created)
-	if c.traits.kvZones {
+	if c.traits.kvNewer {
 		at = stamp(s.Created)
 	}
 	return object{"id": s.ID, "name": s.Name, "created_at": at, "updated_at": at}
@@ -105,7 +105,7 @@ func (c *call) getKVStore() (any, error) {
 	return c.showKVStore(s), nil
 }
 
-// deleteKVStore refuses a store with items.
+// deleteKVStore refuses a store with items, and one that is in use.
 func (c *call) deleteKVStore() (any, error) {
 	s, err := c.onKVStore()
 	if err != nil {
@@ -113,6 +113,9 @@ func (c *call) deleteKVStore() (any, error) {
 	}
 	if len(s.keys(c.at)) > 0 {
 		return nil, titled(http.StatusConflict, "Conflict", "store is not empty")
+	}
+	if len(c.users(s.ID)) > 0 {
+		return nil, titled(http.StatusConflict, "Conflict", linkedStore)
 	}
 	c.account.KVStores = without(c.account.KVStores, s)
 	return nil, nil

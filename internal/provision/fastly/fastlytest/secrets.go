@@ -107,11 +107,14 @@ func (c *call) getSecretStore() (any, error) {
 	return showSecretStore(s), nil
 }
 
-// deleteSecretStore takes the secrets along.
+// deleteSecretStore takes the secrets along, but not from a service that uses them.
 func (c *call) deleteSecretStore() (any, error) {
 	s, err := c.onSecretStore()
 	if err != nil {
 		return nil, err
+	}
+	if len(c.users(s.ID)) > 0 {
+		return nil, titled(http.StatusConflict, "Conflict", linkedStore)
 	}
 	c.account.SecretStores = without(c.account.SecretStores, s)
 	return nil, nil

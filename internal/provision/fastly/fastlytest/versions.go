@@ -168,19 +168,21 @@ func (c *call) lock() (any, error) {
 
 func (c *call) showLink(s *Service, v *Version, l *Link) object {
 	return object{
-		"id": l.ID, "name": l.Name, "resource_id": l.StoreID, "resource_type": c.account.kindOf(l.StoreID),
+		"id": l.ID, "name": l.Name, "resource_id": l.StoreID, "resource_type": c.kindOf(l.StoreID),
 		"service_id": s.ID, "version": v.Number, "href": nil,
 		"created_at": stamp(l.Created), "updated_at": stamp(l.Updated), "deleted_at": nil,
 	}
 }
 
 // kindOf is the resource_type of a store; a store that is gone has that of a KV store.
-func (a *Account) kindOf(store string) string {
+func (c *call) kindOf(store string) string {
 	switch {
-	case a.configStore(store) != nil:
+	case c.account.configStore(store) != nil:
 		return "config"
-	case a.secretStore(store) != nil:
+	case c.account.secretStore(store) != nil:
 		return "secret-store"
+	case c.traits.kvNewer:
+		return "kv-store"
 	}
 	return "object-store"
 }
