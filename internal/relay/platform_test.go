@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -269,6 +270,50 @@ func TestEdgeFaults(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestEdgeSockets: a handshake fails as the handoff to Fanout does, and an open
+// socket lives on while the service changes.
+func TestEdgeSockets(t *testing.T) {
+	s, fake := platformT(t)
+	const handshake = "GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"
+	open := func() (net.Conn, *bufio.Reader, string) {
+		c, r := dial(t, s, handshake)
+		line, err := r.ReadString('\n')
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, r, line
+	}
+	if _, _, line := open(); !strings.Contains(line, " 500 ") {
+		t.Errorf("before activation: %s", line)
+	}
+	fake.Change(exampleAccount)
+	fake.Change(func(a *fastlytest.Account) { a.Services[0].Fanout = false })
+	if _, _, line := open(); !strings.Contains(line, " 500 ") {
+		t.Errorf("with Fanout off: %s", line)
+	}
+	fake.Change(func(a *fastlytest.Account) { a.Services[0].Fanout = true })
+	c, r, line := open()
+	if !strings.Contains(line, " 101 ") {
+		t.Fatalf("handshake: %s", line)
+	}
+	readUntil(t, r, "\r\n\r\n")
+	fake.Change(func(a *fastlytest.Account) { a.KVStores[0].Items["k"] = &fastlytest.KVItem{Value: []byte("v")} })
+	if _, err := c.Write(connectFrame()); err != nil {
+		t.Fatal(err)
+	}
+	head := make([]byte, 3)
+	if _, err := io.ReadFull(r, head); err != nil || head[0] != 0x82 || head[2] != 0x20 {
+		t.Errorf("CONNACK: % x %v", head, err)
+	}
+}
+
+// connectFrame is a masked frame with the smallest MQTT 5 CONNECT.
+func connectFrame() []byte {
+	connect := []byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 5, 2, 0, 60, 0, 0, 0}
+	return append([]byte{0x82, 0x80 | byte(len(connect)), 0, 0, 0, 0}, connect...)
 }
 
 func TestPlatformPortInUse(t *testing.T) {
