@@ -20,7 +20,7 @@ func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, err
 		if b.route.cors && !r.FollowUp {
 			header = withCORS(header, r.Header)
 		}
-		return &fanout.Response{Status: in.StatusCode, Header: header, Stream: in}, nil
+		return &fanout.Response{Status: in.StatusCode, Reason: reasonOf(in.Response), Header: header, Stream: in}, nil
 	}
 	resp, err := b.instructed(r, in, json)
 	if err != nil || resp.Stream == nil {
@@ -72,7 +72,6 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)
 	}
-	delete(resp.Header, "Content-Length")
 	if b.route.cors && !r.FollowUp {
 		resp.Header = withCORS(resp.Header, r.Header)
 	}
@@ -97,9 +96,9 @@ func (b *backend) fromHeader(resp *fanout.Response, in *incoming) (err error) {
 	}
 	resp.Header = expose(withoutGrip(responseHeader(in.Header)), resp.Instruct.Expose)
 	if s := resp.Instruct.Status; s != 0 {
-		resp.Status = s
-	} else if resp.Instruct.Reason == "" {
-		resp.Instruct.Reason = reasonOf(in.Response)
+		resp.Status, resp.Reason = s, resp.Instruct.Reason
+	} else {
+		resp.Reason = reasonOf(in.Response)
 	}
 	return checkStatus(resp.Status)
 }
@@ -130,7 +129,7 @@ func (b *backend) fromJSON(resp *fanout.Response, in *incoming) error {
 		}
 	}
 	resp.Instruct, resp.Status, resp.Body = instruct, answer.Status, answer.Body
-	instruct.Reason = answer.Reason
+	resp.Reason = answer.Reason
 	resp.Header = withoutGrip(responseHeader(header))
 	if resp.Status == 0 {
 		resp.Status = http.StatusOK

@@ -78,7 +78,7 @@ func bubble(t *testing.T, h http.HandlerFunc, f func(t *testing.T, b *backend, n
 		}
 		p := &pipes{conns: make(chan net.Conn), closed: make(chan struct{})}
 		up := newUpstream(upstreamKey{address: "origin:1"}, nil)
-		up.transport.DialContext = p.dial
+		up.dial, up.transport.DialContext = p.dial, p.dial
 		srv := &http.Server{Handler: h}
 		go srv.Serve(p) // ends with srv
 		defer srv.Close()
@@ -303,4 +303,26 @@ func TestHandshakesHaveABound(t *testing.T) {
 	if most != maxOpening {
 		t.Errorf("%d handshakes at once, want %d", most, maxOpening)
 	}
+}
+
+// TestNativeOriginThatDoesNotAnswerAClose costs its client so long and no longer.
+func TestNativeOriginThatDoesNotAnswerAClose(t *testing.T) {
+	bubble(t, func(w http.ResponseWriter, req *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			panic(err)
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "+
+			acceptKey(req.Header.Get("Sec-WebSocket-Key"))+"\r\n\r\n")
+		_, _ = io.Copy(io.Discard, c)
+	}, func(t *testing.T, b *backend, _ *pipes) {
+		b.targets[0].overHTTP = false
+		s := newSocket()
+		if reply, _, err := call(t, b, s, grip.EventOpen); err != nil || reply.Refuse != nil {
+			t.Fatalf("open: %+v, %v", reply, err)
+		}
+		if reply, took, err := call(t, b, s, grip.EventClose); err == nil || took != closeWait {
+			t.Errorf("closed with %+v after %v, %v", reply, took, err)
+		}
+	})
 }

@@ -208,11 +208,11 @@ func TestG28G31NextLink(t *testing.T) {
 // TestLinkToAnotherHost is fetched over the network, signed.
 func TestLinkToAnotherHost(t *testing.T) {
 	other := newRig(t, gripOrigin("the end\n"), Options{}, "* ORIGIN")
-	r := newRig(t, gripOrigin("first\n", "Grip-Link: <http://"+other.addr+"/p?x=1>; rel=next"), Options{Issuer: "i", Key: testKey(t, "k")}, "*,as_host=a.example ORIGIN")
+	r := newRig(t, gripOrigin("first\n", "Grip-Link: <http://me:pw@"+other.addr+"/p?x=1#f>; rel=next"), Options{Issuer: "i", Key: testKey(t, "k")}, "*,as_host=a.example ORIGIN")
 	if _, body := r.do(get("/", "Cookie: a=b")); body != "first\nthe end\n" {
 		t.Errorf("got %q", body)
 	}
-	if q := other.request(0); q.uri != "/p?x=1" || q.host != other.addr || q.header.Get("Grip-Sig") == "" || q.header.Get("Cookie") != "" {
+	if q := other.request(0); q.uri != "/p?x=1" || q.host != other.addr || q.header.Get("Grip-Sig") == "" || q.header.Get("Cookie")+q.header.Get("Authorization") != "" {
 		t.Errorf("asked as %+v", q)
 	}
 }
@@ -340,5 +340,14 @@ func TestTrustedProxyInFront(t *testing.T) {
 	wantNoGrip(t, c.reply().Header)
 	if h := r.request(1).header; h.Get("Grip-Sig") == sig[:len(sig)-2] {
 		t.Error("a forged signature was passed on")
+	}
+}
+
+// TestLongBodyThatIsNotHeld keeps its length.
+func TestLongBodyThatIsNotHeld(t *testing.T) {
+	long := strings.Repeat("0123456789", 50_000)
+	r := newRig(t, gripOrigin(long, "Grip-Foo: x", "Content-Length: 500000"), Options{}, "* ORIGIN")
+	if resp, body := r.do(get("/")); body != long || resp.ContentLength != 500_000 {
+		t.Errorf("%d bytes, length %d", len(body), resp.ContentLength)
 	}
 }

@@ -204,6 +204,7 @@ func (n *native) events(_ context.Context, in []grip.Event) (*fanout.Reply, erro
 			return n.close(e)
 		default:
 			if err := n.send(e); err != nil {
+				n.drop() // nobody tells of an end that an error makes
 				return nil, err
 			}
 		}

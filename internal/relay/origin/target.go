@@ -46,6 +46,7 @@ func keyOf(t target) upstreamKey {
 type upstream struct {
 	upstreamKey
 	tls       *tls.Config
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	transport *http.Transport
 	// opening has a place for each handshake under way. Ten thousand clients that
 	// come back at once must not be as many connections to one origin.
@@ -69,13 +70,13 @@ type server struct {
 }
 
 func newUpstream(key upstreamKey, roots *x509.CertPool) *upstream {
-	u := &upstream{upstreamKey: key, opening: make(chan struct{}, maxOpening)}
+	u := &upstream{upstreamKey: key, dial: dial, opening: make(chan struct{}, maxOpening)}
 	u.tls = &tls.Config{
 		RootCAs: roots, ServerName: key.name, MinVersion: tls.VersionTLS12,
 		InsecureSkipVerify: key.insecure, //nolint:gosec // the route says so
 	}
 	u.transport = &http.Transport{
-		DialContext:            dial,
+		DialContext:            u.dial,
 		DialTLSContext:         u.dialTLS,
 		DisableCompression:     true, // nothing is compressed or decompressed on the way
 		MaxIdleConns:           maxIdle,
@@ -128,7 +129,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func (u *upstream) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	plain, err := dial(ctx, network, address)
+	plain, err := u.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +153,7 @@ func (u *upstream) connect(ctx context.Context) (net.Conn, error) {
 	if u.ssl {
 		return u.dialTLS(ctx, "tcp", u.address)
 	}
-	return dial(ctx, "tcp", u.address)
+	return u.dial(ctx, "tcp", u.address)
 }
 
 func (u *upstream) scheme() string {

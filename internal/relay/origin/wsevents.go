@@ -112,7 +112,7 @@ func (w *webSocketOverHTTP) takeAll(c *script, events []grip.Event) {
 
 // events implements bridge.
 func (w *webSocketOverHTTP) events(ctx context.Context, in []grip.Event) (*fanout.Reply, error) {
-	if len(in) == 1 && in[0].Type == grip.EventDisconnect {
+	if isDisconnect(in) {
 		w.held = 0 // what was not accepted is lost
 	}
 	c := new(script)
@@ -216,11 +216,15 @@ func tail(in []grip.Event, n int) []grip.Event {
 	return out
 }
 
+// isDisconnect reports whether in says that the client is gone: that is told once,
+// and waits for no target to come back.
+func isDisconnect(in []grip.Event) bool { return len(in) == 1 && in[0].Type == grip.EventDisconnect }
+
 // retry asks again if the target cannot be connected to: it may be starting anew.
 func (w *webSocketOverHTTP) retry(ctx context.Context, in []grip.Event) (*answer, error) {
 	for n := 0; ; n++ {
 		a, err := w.exchange(ctx, in, w.held)
-		if err == nil || n == connectRetries || !isConnectError(err) || ctx.Err() != nil {
+		if err == nil || n == connectRetries || !isConnectError(err) || ctx.Err() != nil || isDisconnect(in) {
 			return a, err
 		}
 		if err := wait(ctx, time.Second<<n+mrand.N(time.Second)); err != nil {
