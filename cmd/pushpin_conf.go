@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/relay"
 )
@@ -138,7 +139,19 @@ func (c pushpinConf) options(instance int) (relay.Options, error) {
 		o.MaxConns = min(conns, relay.DefaultMaxConns())
 	}
 	o.PublishLimit, o.PublishHeaderLimit = int64(body), head
-	return o, errors.Join(err1, err2, err3)
+	return o, errors.Join(err1, err2, err3, c.delivery(&o))
+}
+
+// delivery reads how long what is remembered; 0 leaves the relay's own, which are
+// Pushpin's.
+func (c pushpinConf) delivery(o *relay.Options) error {
+	wait, err1 := c.number("handler/message_wait", 0)
+	ids, err2 := c.number("handler/id_cache_ttl", 0)
+	linger, err3 := c.number("handler/subscription_linger", 0)
+	most, err4 := c.number("handler/connection_subscription_max", 0)
+	o.OrderWait, o.IDLife = time.Duration(wait)*time.Millisecond, time.Duration(ids)*time.Second
+	o.Linger, o.MaxChannels = time.Duration(linger)*time.Second, most
+	return errors.Join(err1, err2, err3, err4)
 }
 
 // address reads [ADDRESS:]PORT. A port alone is one of this machine, where
@@ -215,8 +228,6 @@ func (c pushpinConf) withoutEffect() []string {
 	for key, usual := range map[string]string{
 		"runner/https_ports": "", "runner/local_ports": "", "runner/allow_compression": "false",
 		"proxy/auto_cross_origin": "false", "proxy/x_forwarded_for": "", "proxy/upstream_key": "", "proxy/cdn_loop": "",
-		"handler/message_wait": "5000", "handler/id_cache_ttl": "60",
-		"handler/connection_subscription_max": "20", "handler/subscription_linger": "60",
 	} {
 		if v := c.values[key]; v != "" && v != usual {
 			names = append(names, key[strings.IndexByte(key, '/')+1:])

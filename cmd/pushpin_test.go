@@ -62,6 +62,7 @@ func TestServedConfiguration(t *testing.T) {
 		Listen: "127.0.0.1:7677", Control: "127.0.0.1:5561", NoApp: true, RoutesFile: "/tmp/pushpin-routes-1234abcd", SkipBadRoutes: true,
 		SigIssuer: "viceroy", SigKey: "viceroy_dev_signing_key_dont_use_in_production", RouteHeader: true, ForwardedProto: relay.ProtoOnly,
 		PublishLimit: 65536, PublishHeaderLimit: 8192, MaxConns: min(20, relay.DefaultMaxConns()),
+		OrderWait: 5 * time.Second, IDLife: time.Minute, Linger: time.Minute, MaxChannels: 20,
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v\n%v", got, want, err)
@@ -93,6 +94,9 @@ func TestPushpinConfiguration(t *testing.T) {
 		}},
 		{"a byte order mark and CRLF", "\ufeff[proxy]\r\nsig_iss=x\r\ndebug=true\r\n", func(o relay.Options) bool {
 			return o.SigIssuer == "x" && o.Debug
+		}},
+		{"what is remembered", "[handler]\nmessage_wait=1500\nid_cache_ttl=2\nsubscription_linger=3\nconnection_subscription_max=4", func(o relay.Options) bool {
+			return o.OrderWait == 1500*time.Millisecond && o.IDLife == 2*time.Second && o.Linger == 3*time.Second && o.MaxChannels == 4
 		}},
 		{"no first update", "[handler]\nupdate_on_first_subscription=false", func(o relay.Options) bool { return o.NoFirstUpdate }},
 		{"both protocol headers", "[proxy]\nset_x_forwarded_protocol=true", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoBoth }},

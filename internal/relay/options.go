@@ -42,8 +42,11 @@ type Options struct {
 	RouteHeader bool
 	// ForwardedProto is what becomes of X-Forwarded-Proto on the way to an origin.
 	ForwardedProto ForwardedProto
-	// NoFirstUpdate is as in fanout.Options.
-	NoFirstUpdate bool
+	// NoFirstUpdate, OrderWait, IDLife, Linger and MaxChannels are as in
+	// fanout.Options.
+	NoFirstUpdate             bool
+	OrderWait, IDLife, Linger time.Duration
+	MaxChannels               int
 	// Config holds the items of the app's config store.
 	Config map[string]string
 	// NoPublishToken and NoMessagesStore reproduce a half-configured service.

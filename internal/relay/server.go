@@ -186,6 +186,7 @@ func (s *Server) serveData(l net.Listener, config *tls.Config) {
 	s.engine = fanout.New(fanout.Options{
 		Log: s.opt.Log, Shards: s.opt.Shards, Backlog: s.opt.Backlog, WriteTimeout: s.opt.WriteTimeout,
 		Portable: s.opt.Portable, BodyTimeout: s.opt.BodyTimeout, NoFirstUpdate: s.opt.NoFirstUpdate,
+		OrderWait: s.opt.OrderWait, IDLife: s.opt.IDLife, Linger: s.opt.Linger, MaxChannels: s.opt.MaxChannels,
 		Debug: s.opt.Debug && s.opt.NoApp, // the app's failures read as they do in production
 	})
 	var handler http.Handler
