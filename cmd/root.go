@@ -87,6 +87,7 @@ func newRoot(d deps) *cobra.Command {
 		newToken(d),
 		newPublish(d),
 		newSubscribe(d),
+		newTail(d),
 		newContext(d),
 		newCompletion(d),
 		newVersion(d),

@@ -1,0 +1,238 @@
+package tail
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"charm.land/bubbles/v2/textarea"
+	"charm.land/bubbles/v2/textinput"
+	tea "charm.land/bubbletea/v2"
+
+	"github.com/pubsubctl/pubsubctl/internal/client"
+	"github.com/pubsubctl/pubsubctl/internal/pubsub"
+)
+
+// maxPublishing bounds the requests under way.
+const maxPublishing = 8
+
+// draft is the message being written. It outlives its pane.
+type draft struct {
+	topic  textinput.Model
+	body   textarea.Model
+	onBody bool // the cursor is in the body, not in the topic
+	retain bool
+	scope  string // what the token allows for the topic, asked when that changes
+	denied bool
+}
+
+func newDraft() draft { return draft{topic: newInput(), body: newBody(), onBody: true} }
+
+// sized fits the fields to the screen.
+func (d draft) sized(width, height int) draft {
+	d.topic.SetWidth(max(1, width-10))
+	d.body.SetWidth(max(4, width-2))
+	d.body.SetHeight(bodyRows(height))
+	return d
+}
+
+// bodyRows is how many lines of the body are visible.
+func bodyRows(height int) int { return min(max(height/4, 1), 12) }
+
+// openPublish opens the pane, on the topic that is meant.
+func (m Model) openPublish() (Model, tea.Cmd) {
+	if i := m.meantTopic(); i >= 0 && m.draft.body.Value() == "" {
+		m.draft.topic.SetValue(string(m.topics[i].name))
+	}
+	m.mode = modePublish
+	m.draft.onBody = m.draft.topic.Value() != ""
+	m = m.askScope()
+	var cmd tea.Cmd
+	m.draft, cmd = m.draft.focus()
+	return m, cmd
+}
+
+func (m Model) askScope() Model {
+	topic := pubsub.Topic(m.draft.topic.Value())
+	m.draft.scope, m.draft.denied = "", false
+	if topic != "" {
+		text, granted := m.o.Service.Scope(topic)
+		m.draft.scope, m.draft.denied = clean(m.o.Secrets.Redact(text)), !granted
+	}
+	return m
+}
+
+func (d draft) focus() (draft, tea.Cmd) {
+	if d.onBody {
+		d.topic.Blur()
+		return d, d.body.Focus()
+	}
+	d.body.Blur()
+	return d, d.topic.Focus()
+}
+
+func (d draft) update(msg tea.Msg) (draft, tea.Cmd) {
+	var cmd tea.Cmd
+	if d.onBody {
+		d.body, cmd = d.body.Update(msg)
+	} else {
+		d.topic, cmd = d.topic.Update(msg)
+	}
+	return d, cmd
+}
+
+// compose gives a key to the publish pane.
+func (m Model) compose(k tea.KeyPressMsg) (Model, tea.Cmd) {
+	var cmd tea.Cmd
+	switch k.String() {
+	case "esc":
+		m.mode = modeBrowse
+		return m, nil
+	case "tab", "shift+tab":
+		m.draft.onBody = !m.draft.onBody
+		m.draft, cmd = m.draft.focus()
+		return m, cmd
+	case "ctrl+r":
+		m.draft.retain = !m.draft.retain
+		return m, nil
+	case "alt+enter", "shift+enter", "ctrl+j":
+		if m.draft.onBody {
+			m.draft.body.InsertString("\n")
+		}
+		return m, nil
+	case "ctrl+s":
+		return m.sendDraft()
+	case "enter":
+		return m.enterDraft()
+	}
+	topic := m.draft.topic.Value()
+	m.draft, cmd = m.draft.update(k)
+	if m.draft.topic.Value() != topic {
+		m = m.askScope()
+	}
+	return m, cmd
+}
+
+// enterDraft goes from the topic to the body, and from there sends. An empty
+// message is sent by ctrl+s only, because a slip is more likely.
+func (m Model) enterDraft() (Model, tea.Cmd) {
+	if !m.draft.onBody {
+		var cmd tea.Cmd
+		m.draft.onBody = true
+		m.draft, cmd = m.draft.focus()
+		return m, cmd
+	}
+	if m.draft.body.Value() == "" {
+		return m.say("the message is empty; ctrl+s sends it all the same"), nil
+	}
+	return m.sendDraft()
+}
+
+func (m Model) sendDraft() (Model, tea.Cmd) {
+	topic, body := pubsub.Topic(m.draft.topic.Value()), m.draft.body.Value()
+	switch {
+	case topic == "":
+		return m.complain("a message needs a topic"), nil
+	case len(body) > pubsub.MaxPayload:
+		return m.complain(fmt.Sprintf("the message is %s bytes, the most is %s", grouped(uint64(len(body))), grouped(pubsub.MaxPayload))), nil
+	}
+	return m.send(topic, []byte(body), m.draft.retain, false)
+}
+
+// publishedMsg is what came of a publish.
+type publishedMsg struct {
+	topic pubsub.Topic
+	body  []byte
+	again bool
+	took  time.Duration
+	err   error
+}
+
+// send publishes in the background. A topic that HTTP cannot name goes over MQTT.
+func (m Model) send(topic pubsub.Topic, body []byte, retain, again bool) (Model, tea.Cmd) {
+	if m.publishing >= maxPublishing {
+		return m.complain("too many messages are still under way"), nil
+	}
+	m.publishing++
+	service, ctx := m.o.Service, m.feeds.ctx
+	o := client.PublishOptions{Retain: retain, MQTT: !pubsub.PlainTopic(topic)}
+	return m.say("publishing to " + string(topic)), func() tea.Msg {
+		got, err := service.Publish(ctx, topic, body, o)
+		return publishedMsg{topic: topic, body: body, again: again, took: got.Took, err: err}
+	}
+}
+
+func (m Model) wasPublished(p publishedMsg) Model {
+	m.publishing--
+	if errors.Is(p.err, context.Canceled) {
+		return m
+	}
+	if p.err != nil {
+		problem := m.o.Service.Explain("publish", []pubsub.Topic{p.topic}, p.err)
+		text := problem.Error()
+		if problem.Next != "" {
+			text += "; next: " + problem.Next
+		}
+		return m.complain(text)
+	}
+	m.published++
+	m.trips.add(uint64(p.took.Microseconds()))
+	if !p.again && m.draft.body.Value() == string(p.body) {
+		m.draft.body.Reset()
+	}
+	what := "published to "
+	if p.again {
+		what = "sent again to "
+	}
+	return m.say(fmt.Sprintf("%s%s (%s, %s)", what, p.topic, sizeText(uint64(len(p.body))), delayText(uint64(p.took.Microseconds()))))
+}
+
+// pending is a message that waits for a yes.
+type pending struct {
+	topic pubsub.Topic
+	body  []byte
+}
+
+// sendAgain sends the selected message again, live.
+func (m Model) sendAgain() (Model, tea.Cmd) {
+	e := m.selected()
+	if e == nil || e.kind != kindMessage {
+		return m.say("no message is selected"), nil
+	}
+	if m.o.Protected {
+		m.again, m.mode = pending{e.topic, e.data}, modeConfirm
+		return m, nil
+	}
+	return m.send(e.topic, e.data, false, true)
+}
+
+// question is what has to be answered before a message is sent again.
+func (m Model) question() string {
+	return clean(fmt.Sprintf("context %s is protected: send %s to %s again? [y/N]", m.o.Context, sizeText(uint64(len(m.again.body))), m.again.topic))
+}
+
+// answer takes the answer: only y agrees.
+func (m Model) answer(k tea.KeyPressMsg) (Model, tea.Cmd) {
+	m.mode = modeBrowse
+	if strings.ToLower(k.String()) == "y" {
+		return m.send(m.again.topic, m.again.body, false, true)
+	}
+	return m.say("not sent"), nil
+}
+
+// verdict says whether the draft is the JSON it seems to be.
+func (d draft) verdict() (text string, ok bool) {
+	body := []byte(d.body.Value())
+	switch {
+	case len(body) == 0:
+		return "empty", true
+	case json.Valid(body):
+		return "JSON ok", true
+	case !looksLikeJSON(body):
+		return "text", true
+	}
+	return notJSON(body), false
+}
