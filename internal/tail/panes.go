@@ -75,7 +75,7 @@ func (m Model) columnsFor(width int) listColumns {
 	case timeOff:
 		c.time = 0
 	}
-	if width < 60 {
+	if width < 50 {
 		c.time = min(c.time, 9)
 		if m.times == timeLocal || m.times == timeUTC {
 			c.time = min(c.time, 8) // without the fraction

@@ -211,7 +211,7 @@ func (m Model) sendAgain() (Model, tea.Cmd) {
 
 // question is what has to be answered before a message is sent again.
 func (m Model) question() string {
-	return clean(fmt.Sprintf("context %s is protected: send %s to %s again? [y/N]", m.o.Context, sizeText(uint64(len(m.again.body))), m.again.topic))
+	return clean(fmt.Sprintf("send again to %s? [y/N]  %s; context %s is protected", m.again.topic, sizeText(uint64(len(m.again.body))), m.o.Context))
 }
 
 // answer takes the answer: only y agrees.

@@ -141,7 +141,7 @@ func (m Model) footer() string {
 	case m.notice != "":
 		return m.paint(m.noticeStyle, cut(m.notice, m.width, m.more()))
 	case m.mode == modePublish:
-		return m.paint(ui.Dim, cut("enter send  ctrl+j new line  tab topic/body  ctrl+r retain  esc close", m.width, ""))
+		return m.paint(ui.Dim, cut("enter send  esc close  ctrl+j new line  tab topic/body  ctrl+r retain", m.width, ""))
 	case m.mode == modeHelp || m.mode == modeStats:
 		return m.paint(ui.Dim, cut("up/down scroll  esc close", m.width, ""))
 	case m.height < roomyHeight:
