@@ -26,10 +26,14 @@ func Main() int {
 	if err != nil {
 		dir = "." // relative paths may fail later, with a name to show
 	}
+	args := os.Args[1:]
+	if calledPushpin(os.Args[0]) {
+		args = append([]string{"relay", pushpinName}, args...)
+	}
 	ctx, stop := watchSignals(context.Background())
 	defer stop()
 	return Run(ctx, Invocation{
-		Args: os.Args[1:], Environ: environ, Dir: dir, Streams: ui.System(ui.EnvOf(environ)),
+		Args: args, Environ: environ, Dir: dir, Streams: ui.System(ui.EnvOf(environ)),
 		Keyring: config.SystemKeyring,
 	})
 }

@@ -39,7 +39,7 @@ func (d deps) bodies(ctx context.Context, o publishOptions) (client.Next, func()
 		return o.pieces(ctx, expand, in), closeInput, nil
 	}
 	defer closeInput()
-	body, err := readWhole(ctx, in)
+	body, err := readWhole(ctx, in, maxInput)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -89,12 +89,12 @@ func await(ctx context.Context, from <-chan piece) ([]byte, error) {
 	}
 }
 
-// readWhole reads one body. A read of stdin cannot be interrupted, so it has a
+// readWhole reads one body, of one that is longer than limit a byte more. A read of stdin cannot be interrupted, so it has a
 // goroutine of its own, which ends with its input or with the process.
-func readWhole(ctx context.Context, in io.Reader) ([]byte, error) {
+func readWhole(ctx context.Context, in io.Reader, limit int64) ([]byte, error) {
 	got := make(chan piece, 1)
 	go func() {
-		body, err := io.ReadAll(io.LimitReader(in, maxInput+1))
+		body, err := io.ReadAll(io.LimitReader(in, limit+1))
 		got <- piece{body, err}
 	}()
 	body, err := await(ctx, got)

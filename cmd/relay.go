@@ -46,15 +46,17 @@ type relayOptions struct {
 	maxConns                  int
 	readyFile                 string
 	keysGiven, fastlyKeyGiven bool
+	origins                   originOptions
 }
 
 func (o *relayOptions) define(f *pflag.FlagSet, listen, control string) {
 	f.StringVar(&o.listen, "listen", listen, "`ADDRESS` of the data plane; port 0 picks one")
-	f.StringVar(&o.control, "control", control, "`ADDRESS` of the control plane: health and metrics; off disables it")
+	f.StringVar(&o.control, "control", control, "`ADDRESS` of the control plane: publish API, health, metrics; off disables it")
 	f.StringArrayVar(&o.keys, "key", []string{defaultKey}, "signing key as `ID=REF`; REF may be env:, keyring:, file:, cmd: or the value; repeatable")
 	f.StringArrayVar(&o.fastlyKeys, "fastly-key", []string{defaultFastlyKey}, "accepted Fastly-Key, a `REF`; repeatable")
 	f.StringVar(&o.data, "data", "", "keep keys and retained messages in this `DIR`; default is memory")
-	f.StringVar(&o.app, "app", "pubsub", "what answers: pubsub or none")
+	o.origins.define(f)
+	f.StringVar(&o.app, "app", "pubsub", "what answers where no route matches: pubsub or none")
 	f.StringArrayVar(&o.items, "config-item", nil, "item of the app's config store as `NAME=VALUE`: sse, http-publish or admin; repeatable")
 	f.BoolVar(&o.noPublishToken, "no-publish-token", false, "behave like a service without a publish token")
 	f.BoolVar(&o.noStore, "no-messages-store", false, "behave like a service without a message store")
@@ -73,13 +75,16 @@ func newRelay(d deps) *cobra.Command {
 		Long: "relay is the whole Pub/Sub service on this machine: what works here works on\n" +
 			"Fastly. It prints where it listens and a line for each event, with the reason of\n" +
 			"each refusal. Without flags it accepts what the context \"local\" sends, on loopback\n" +
-			"only, and keeps everything in memory.",
+			"only, and keeps everything in memory.\n\n" +
+			"With --route or --routes it also is what Pushpin is: a Fanout for any origin, to\n" +
+			"which the control plane publishes.",
 		Example: "  pubsubctl relay\n" +
+			"  pubsubctl relay --route '* localhost:8000,over_http' --app none\n" +
 			"  pubsubctl relay --data ./hub --key app=env:APP_KEY\n" +
 			"  pubsubctl relay --listen 127.0.0.1:0 --json --ready-file ready.json",
 		Args:              argsNone,
 		ValidArgsFunction: noCompletion,
-		Annotations:       notes("relay exec, relay wait, help relay", "the ready line; events as JSON on stderr"),
+		Annotations:       notes("relay exec, relay wait, relay shim, grip publish, help relay", "the ready line; events as JSON on stderr"),
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.mark(c.Flags())
 			return runRelay(c.Context(), d, o)
@@ -88,12 +93,13 @@ func newRelay(d deps) *cobra.Command {
 	c.Annotations[noteAlone] = "yes"
 	o.define(c.Flags(), defaultListen, defaultControl)
 	completeRelayFlags(c)
-	c.AddCommand(newRelayExec(d), newRelayWait(d))
+	c.AddCommand(newRelayExec(d), newRelayWait(d), newRelayShim(d), newPushpin(d))
 	return c
 }
 
 func completeRelayFlags(c *cobra.Command) {
 	completeWords(c, "app", "pubsub", "none")
+	completeOriginFlags(c)
 	completeWords(c, "config-item", "sse=false", "http-publish=false", "admin=false")
 	_ = c.MarkFlagDirname("data")
 	_ = c.MarkFlagFilename("tls-cert")
@@ -102,17 +108,18 @@ func completeRelayFlags(c *cobra.Command) {
 
 func (o *relayOptions) mark(f *pflag.FlagSet) {
 	o.keysGiven, o.fastlyKeyGiven = f.Changed("key"), f.Changed("fastly-key")
+	o.origins.mark(f)
 }
 
 // runRelay serves until ctx ends.
 func runRelay(ctx context.Context, d deps, o relayOptions) error {
 	log := d.relayLog()
 	defer log.Close()
-	s, keys, err := startRelay(ctx, d, o, slog.New(log))
+	s, opt, err := startRelay(ctx, d, o, slog.New(log))
 	if err != nil {
 		return err
 	}
-	err = d.announce(s.Ready(), o, keys)
+	err = d.announce(s.Ready(), o, opt.Keys)
 	if err == nil {
 		err = s.Wait(ctx)
 	}
@@ -138,10 +145,11 @@ func (d deps) relayLog() *ui.EventLog {
 	return newEventLog(d.io, d.flags, level)
 }
 
-// startRelay checks the flags, looks up the secrets and starts.
-func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (*relay.Server, []store.Key, error) {
+// startRelay checks the flags, looks up the secrets and starts. It returns what
+// the relay was started with, secrets included.
+func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (*relay.Server, relay.Options, error) {
 	if err := o.check(); err != nil {
-		return nil, nil, err
+		return nil, relay.Options{}, err
 	}
 	opt := relay.Options{
 		Listen: o.listen, Control: o.control, Data: d.path(o.data), NoApp: o.app == "none",
@@ -150,20 +158,23 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 	}
 	var err error
 	if opt.Config, err = o.configItems(); err != nil {
-		return nil, nil, err
+		return nil, relay.Options{}, err
 	}
 	if opt.Keys, err = d.relayKeys(ctx, o.keys); err != nil {
-		return nil, nil, err
+		return nil, relay.Options{}, err
 	}
 	for _, text := range o.fastlyKeys {
 		secret, err := d.secret(ctx, config.ParseRef(text))
 		if err != nil {
-			return nil, nil, err
+			return nil, relay.Options{}, err
 		}
 		opt.FastlyKeys = append(opt.FastlyKeys, secret)
 	}
+	if err := o.origins.apply(ctx, d, &opt); err != nil {
+		return nil, relay.Options{}, err
+	}
 	s, err := relay.Start(ctx, opt)
-	return s, opt.Keys, relayProblem(err)
+	return s, opt, relayProblem(err)
 }
 
 // check refuses what cannot be meant, before anything is opened.
@@ -185,10 +196,10 @@ func (o relayOptions) check() error {
 		if err != nil {
 			return ui.Problemf(ui.UsageBadFlag, a.flag+" takes HOST:PORT, not "+quote(a.address))
 		}
-		if !isLoopback(host) && (!o.keysGiven || !o.fastlyKeyGiven) {
+		if !isLoopback(host) && (!o.keysGiven || !o.fastlyKeyGiven || o.origins.publishKey == "") {
 			return ui.Problemf(ui.UsageUnsafeListen, "refusing to listen on "+a.address+" with the built-in keys").
 				Because("everyone knows them, and " + a.address + " can be reached from other machines").
-				Try("pubsubctl relay " + a.flag + " " + a.address + " --key ID=env:KEY --fastly-key env:FASTLY_KEY")
+				Try("pubsubctl relay " + a.flag + " " + a.address + " --key ID=env:KEY --fastly-key env:FASTLY_KEY --publish-key env:PUBLISH_KEY")
 		}
 	}
 	return nil
@@ -242,7 +253,7 @@ func relayProblem(err error) error {
 	case errors.Is(err, store.ErrName):
 		return ui.Problemf(ui.UsageBadFlag, err.Error()).From(err)
 	}
-	return err
+	return originProblem(err)
 }
 
 func listenProblem(e *relay.ListenError) error {
@@ -309,6 +320,7 @@ func (d deps) greet(r relay.Ready, o relayOptions, keys []store.Key) {
 	if r.Control != "" {
 		d.io.Note("control   %s", r.Control)
 	}
+	d.greetOrigins(r, o)
 	if o.app == "none" || len(keys) == 0 || o.keysGiven && !d.io.ErrTTY {
 		return
 	}

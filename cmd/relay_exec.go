@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pubsubctl/pubsubctl/internal/relay"
-	"github.com/pubsubctl/pubsubctl/internal/relay/store"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
 
@@ -57,7 +56,7 @@ func completeCommand(*cobra.Command, []string, string) ([]cobra.Completion, cobr
 // runRelayExec runs args beside a relay. Events are shown at -v only: the
 // streams belong to the command.
 func runRelayExec(ctx context.Context, d deps, o relayOptions, args []string) error {
-	s, keys, err := startRelay(ctx, d, o, d.log)
+	s, opt, err := startRelay(ctx, d, o, d.log)
 	if err != nil {
 		return err
 	}
@@ -69,21 +68,21 @@ func runRelayExec(ctx context.Context, d deps, o relayOptions, args []string) er
 		}
 	}()
 	if o.readyFile != "" {
-		if err := d.announce(s.Ready(), o, keys); err != nil {
+		if err := d.announce(s.Ready(), o, opt.Keys); err != nil {
 			return err
 		}
 	}
-	return d.runChild(ctx, args, relayEnv(d.environ, s.Ready(), keys))
+	return d.runChild(ctx, args, relayEnv(d.environ, s.Ready(), opt))
 }
 
 // relayEnv is the environment in which a command finds the relay. What would
 // lead pubsubctl elsewhere is taken out.
-func relayEnv(environ []string, r relay.Ready, keys []store.Key) []string {
+func relayEnv(environ []string, r relay.Ready, opt relay.Options) []string {
 	ours := map[string]string{
-		"PUBSUBCTL_URL": r.Hub, "GRIP_URL": r.Control,
+		"PUBSUBCTL_URL": r.Hub, "GRIP_URL": gripURL(r.Control, opt.PublishKey),
 		"PUBSUBCTL_TOKEN": "", "PUBSUBCTL_CONTEXT": "", "PUBSUBCTL_KEY_ID": "", "PUBSUBCTL_KEY_SECRET": "",
 	}
-	if len(keys) > 0 {
+	if keys := opt.Keys; len(keys) > 0 {
 		ours["PUBSUBCTL_KEY_ID"], ours["PUBSUBCTL_KEY_SECRET"] = keys[0].ID, string(keys[0].Secret)
 	}
 	var env []string

@@ -88,6 +88,7 @@ func newRoot(d deps) *cobra.Command {
 		newPublish(d),
 		newSubscribe(d),
 		newTail(d),
+		newGrip(d),
 		newContext(d),
 		newCompletion(d),
 		newVersion(d),

@@ -37,6 +37,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"pubsubctl":       func() { os.Exit(leaveExitCode(Main())) },
 		"pubsubctl-panic": func() { os.Exit(leaveExitCode(mainThatPanics())) },
+		"pushpin":         func() { os.Exit(leaveExitCode(Main())) },
+		"fetch":           func() { os.Exit(mainThatFetches()) },
 	})
 }
 
@@ -75,11 +77,13 @@ func TestScripts(t *testing.T) {
 		UpdateScripts:       *update,
 		Setup:               isolate,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exitcode":  scriptExitCode,
-			"jsonlines": scriptJSONLines,
-			"awaitfile": scriptAwaitFile,
-			"awaittext": scriptAwaitText,
-			"setfield":  scriptSetField,
+			"exitcode":    scriptExitCode,
+			"jsonlines":   scriptJSONLines,
+			"awaitfile":   scriptAwaitFile,
+			"awaittext":   scriptAwaitText,
+			"setfield":    scriptSetField,
+			"awaitline":   scriptAwaitLine,
+			"awaitanswer": scriptAwaitAnswer,
 		},
 	})
 }

@@ -10,21 +10,38 @@ import (
 	"time"
 )
 
-// controlPlane serves health and metrics.
+// controlPlane serves health, metrics and the publish API. Paths are compared as
+// they are: a mux would redirect what it can clean up, and a publisher does not
+// follow redirects.
 func (s *Server) controlPlane() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		text(w, http.StatusOK, "ok\n")
-	})
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if s.draining.Load() {
-			text(w, http.StatusServiceUnavailable, "draining\n")
-			return
+	publish, watching := newPublishAPI(s.opt, s.engine), s.watching()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve, own := watching[r.URL.Path]
+		switch {
+		case !own:
+			publish.ServeHTTP(w, r)
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			w.Header().Set("Allow", "GET, HEAD")
+			text(w, http.StatusMethodNotAllowed, "method not allowed\n")
+		default:
+			serve(w, r)
 		}
-		text(w, http.StatusOK, "ready\n")
 	})
-	mux.HandleFunc("GET /metrics", s.metrics)
-	return mux
+}
+
+// watching is what those that watch over a relay ask.
+func (s *Server) watching() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/healthz": func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok\n") },
+		"/readyz": func(w http.ResponseWriter, _ *http.Request) {
+			if s.draining.Load() {
+				text(w, http.StatusServiceUnavailable, "draining\n")
+				return
+			}
+			text(w, http.StatusOK, "ready\n")
+		},
+		"/metrics": s.metrics,
+	}
 }
 
 func text(w http.ResponseWriter, status int, body string) {

@@ -23,12 +23,40 @@ type Options struct {
 	// Data is the directory that keeps keys and retained messages; empty keeps
 	// them in memory.
 	Data string
-	// NoApp answers unrouted paths with 404 in place of the Pub/Sub app.
+	// NoApp answers unrouted requests with 502 in place of the Pub/Sub app.
 	NoApp bool
+	// Routes are lines in Pushpin's syntax: which requests go to which origins.
+	Routes []string
+	// RoutesFile has more such lines. It is read again when it changes; if it is
+	// wrong then, the routes before stay. At the start a wrong line is an error
+	// unless SkipBadRoutes leaves it out, as Pushpin does.
+	RoutesFile    string
+	SkipBadRoutes bool
+	// SigIssuer and SigKey sign requests to origins; without either they are not
+	// signed. SigKey is the secret itself, "base64:" and the secret, PEM, or
+	// "file:" and the path of one of these.
+	SigIssuer, SigKey string
+	// Debug tells clients of origins why a request failed.
+	Debug bool
+	// RouteHeader lets the header Pushpin-Route choose the route.
+	RouteHeader bool
+	// ForwardedProto is what becomes of X-Forwarded-Proto on the way to an origin.
+	ForwardedProto ForwardedProto
+	// NoFirstUpdate is as in fanout.Options.
+	NoFirstUpdate bool
 	// Config holds the items of the app's config store.
 	Config map[string]string
 	// NoPublishToken and NoMessagesStore reproduce a half-configured service.
 	NoPublishToken, NoMessagesStore bool
+	// PublishKey, if not empty, is required on the publish API: as a Bearer, a
+	// Fastly-Key, the password of Basic, or a token signed with it.
+	PublishKey string
+	// PublishLimit is how many bytes the body of a publish request may have, 0 for
+	// 1,000,000; ServicePublishLimit is the same at Fastly's paths, where 0 stands
+	// for PublishLimit but at least 256 KiB.
+	PublishLimit, ServicePublishLimit int64
+	// PublishHeaderLimit is the same for its head, 0 for 128 KiB.
+	PublishHeaderLimit int
 	// TLSCert and TLSKey name PEM files; both or neither.
 	TLSCert, TLSKey string
 	// MaxConns is how many client connections may be open; 0 stands for what the
@@ -63,8 +91,20 @@ func (o Options) withDefaults() Options {
 	if o.BodyTimeout == 0 {
 		o.BodyTimeout = 30 * time.Second
 	}
+	if o.PublishLimit <= 0 {
+		o.PublishLimit = defaultPublishLimit
+	}
+	if o.ServicePublishLimit <= 0 {
+		o.ServicePublishLimit = max(o.PublishLimit, leastServiceLimit)
+	}
+	if o.PublishHeaderLimit <= 0 {
+		o.PublishHeaderLimit = maxHeader
+	}
 	if o.MaxConns <= 0 {
 		o.MaxConns = connsByFileLimit()
 	}
 	return o
 }
+
+// DefaultMaxConns is what 0 as Options.MaxConns stands for.
+func DefaultMaxConns() int { return connsByFileLimit() }

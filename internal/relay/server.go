@@ -26,6 +26,7 @@ type Server struct {
 	engine  *fanout.Engine
 	app     *app.App // nil without the app
 	store   store.Store
+	routing *routing // nil without routes
 	guard   *guard
 	data    *http.Server
 	control *http.Server // nil when off
@@ -76,10 +77,14 @@ func (e *TLSError) Error() string { return fmt.Sprintf("load certificate: %v", e
 func (e *TLSError) Unwrap() error { return e.Err }
 
 // Start opens the store, listens and serves. It fails with a *StoreError, a
-// *TLSError, a *ListenError or an error about the options; then nothing is left
-// running. ctx bounds the start only.
+// *TLSError, a *ListenError, a *RouteError, a *SigKeyError or an error about the
+// options; then nothing is left running. ctx bounds the start only.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{opt: o.withDefaults(), began: time.Now(), failed: make(chan error, 2)}
+	var err error
+	if s.routing, err = loadRoutes(s.opt); err != nil {
+		return nil, err
+	}
 	if err := s.open(ctx); err != nil {
 		return nil, err
 	}
@@ -168,9 +173,10 @@ const maxHeader = 128 << 10
 func (s *Server) serveData(l net.Listener, config *tls.Config) {
 	s.engine = fanout.New(fanout.Options{
 		Log: s.opt.Log, Shards: s.opt.Shards, Backlog: s.opt.Backlog, WriteTimeout: s.opt.WriteTimeout,
-		Portable: s.opt.Portable, BodyTimeout: s.opt.BodyTimeout,
+		Portable: s.opt.Portable, BodyTimeout: s.opt.BodyTimeout, NoFirstUpdate: s.opt.NoFirstUpdate,
+		Debug: s.opt.Debug && s.opt.NoApp, // the app's failures read as they do in production
 	})
-	handler := http.Handler(http.NotFoundHandler())
+	var handler http.Handler
 	within := func(_ *guard, l net.Listener) net.Listener { return l }
 	if !s.opt.NoApp {
 		s.app = app.New(app.Options{
@@ -181,6 +187,9 @@ func (s *Server) serveData(l net.Listener, config *tls.Config) {
 		if config == nil {
 			within = s.front
 		}
+	}
+	if s.routing != nil {
+		handler = s.routing.serve(s.opt, s.engine, handler)
 	}
 	s.guard = newGuard(l, s.opt, s.engine.Detached, within)
 	s.data = &http.Server{
@@ -195,7 +204,11 @@ const idleTimeout = 2 * time.Minute
 
 // front lets the engine read connections before net/http does.
 func (s *Server) front(g *guard, l net.Listener) net.Listener {
-	return s.engine.Front(l, s.app, fanout.FrontOptions{
+	quick := fanout.Quick(s.app)
+	if s.routing != nil {
+		quick = unrouted{s.app, s.routing.proxy}
+	}
+	return s.engine.Front(l, quick, fanout.FrontOptions{
 		Full: g.full, Refused: g.tell, Refusal: []byte(refusal),
 		HeaderTimeout: s.opt.HeaderTimeout, BodyTimeout: s.opt.BodyTimeout, IdleTimeout: idleTimeout,
 	})
@@ -204,7 +217,7 @@ func (s *Server) front(g *guard, l net.Listener) net.Listener {
 func (s *Server) serveControl(l net.Listener) {
 	s.control = &http.Server{
 		Handler: s.controlPlane(), ReadHeaderTimeout: s.opt.HeaderTimeout, ReadTimeout: s.opt.BodyTimeout,
-		IdleTimeout: idleTimeout, ErrorLog: quiet(s.opt.Log),
+		IdleTimeout: idleTimeout, MaxHeaderBytes: s.opt.PublishHeaderLimit, ErrorLog: quiet(s.opt.Log),
 	}
 	s.serve(s.control, l, false)
 }
@@ -253,6 +266,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	if s.control != nil {
 		_ = s.control.Close()
 	}
+	s.routing.close()
 	s.serving.Wait()
 	return errors.Join(err, s.store.Close())
 }

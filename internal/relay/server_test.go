@@ -231,7 +231,7 @@ func TestNoApp(t *testing.T) {
 	o := testOptions()
 	o.NoApp = true
 	_, r := dial(t, startT(t, o), "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
-	readUntil(t, r, "404 Not Found\r\n")
+	readUntil(t, r, "502 Bad Gateway\r\n")
 }
 
 // Beyond the limit new clients get 503, old ones live on, and a place that is

@@ -115,7 +115,7 @@ func (m Model) delayNote() string {
 	if m.delays.count == 0 {
 		return "no message holds a time (ts, time, timestamp, sent_at)"
 	}
-	return fmt.Sprintf("from the time in %s, against this clock", countOf(int(m.delays.count), "message"))
+	return "by the time in " + countOf(int(m.delays.count), "message")
 }
 
 func tripNote(h *histogram) string {

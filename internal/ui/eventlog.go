@@ -29,6 +29,9 @@ type LogOptions struct {
 	JSON bool
 	// Color allows escapes in text.
 	Color bool
+	// Head, if not nil, gives what text lines begin with in place of the time of day
+	// and the level.
+	Head func(time.Time, slog.Level) string
 	// Level is the least level that is shown; nil is info.
 	Level slog.Leveler
 	// Lines is how many lines below warn are shown per second, Alerts how many

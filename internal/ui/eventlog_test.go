@@ -93,6 +93,10 @@ func TestLogObeysItsLevel(t *testing.T) {
 	if got := logged(LogOptions{}, func(l *slog.Logger) { l.Debug("x") }); got != "" {
 		t.Errorf("got %q", got)
 	}
+	head := func(_ time.Time, l slog.Level) string { return "[" + l.String() + "] " }
+	if got := logged(LogOptions{Head: head}, func(l *slog.Logger) { l.Warn("x", "a", 1) }); got != "[WARN] x a=1" {
+		t.Errorf("with a head of its own: %q", got)
+	}
 	if got := logged(LogOptions{Level: slog.LevelDebug}, func(l *slog.Logger) { l.Debug("x") }); !strings.HasSuffix(got, " debug x") {
 		t.Errorf("got %q", got)
 	}

@@ -10,12 +10,7 @@ import (
 
 // textLine renders r for people: time, level unless it is info, message, facts.
 func (h *EventLog) textLine(r slog.Record) []byte {
-	b := make([]byte, 0, 160)
-	b = append(b, Dim.Paint(h.opt.Color, r.Time.Local().Format(time.TimeOnly))...)
-	b = append(b, ' ')
-	if name, style := levelName(r.Level), levelStyle(r.Level); name != "info" {
-		b = append(append(b, style.Paint(h.opt.Color, name)...), ' ')
-	}
+	b := h.head(make([]byte, 0, 160), r)
 	b = append(b, h.tidy(r.Message)...)
 	last := ""
 	h.each(r, func(key string, v slog.Value) {
@@ -30,6 +25,19 @@ func (h *EventLog) textLine(r slog.Record) []byte {
 		last = key
 	})
 	return append(b, '\n')
+}
+
+// head appends what a line begins with.
+func (h *EventLog) head(b []byte, r slog.Record) []byte {
+	if h.opt.Head != nil {
+		return append(b, h.opt.Head(r.Time, r.Level)...)
+	}
+	b = append(b, Dim.Paint(h.opt.Color, r.Time.Local().Format(time.TimeOnly))...)
+	b = append(b, ' ')
+	if name, style := levelName(r.Level), levelStyle(r.Level); name != "info" {
+		b = append(append(b, style.Paint(h.opt.Color, name)...), ' ')
+	}
+	return b
 }
 
 // jsonLine renders r as one JSON object.

@@ -89,9 +89,16 @@ class Lines:
             self._queue.put(line.decode("utf-8", "replace").rstrip("\n"))
         self._queue.put(None)
 
-    def until(self, wanted, what):
+    def rest(self):
+        """What has come and was not waited for."""
+        while not self._queue.empty():
+            line = self._queue.get()
+            if line is not None:
+                yield line
+
+    def until(self, wanted, what, patience=PATIENCE):
         """The first line for which wanted(line) is true."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + patience
         while True:
             try:
                 line = self._queue.get(timeout=max(0.01, end - time.monotonic()))

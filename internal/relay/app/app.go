@@ -66,6 +66,7 @@ type App struct {
 	speaksMQTT    http.Header   // of a handshake that offers mqtt as it should
 	accepted      *fanout.Reply // to events that need no answer; nobody changes it
 	alive         []byte        // the keep-alive of every stream
+	mentioned     *recent       // tokens whose oddities are in the log
 
 	switches atomic.Pointer[switches]
 	bodies   sync.Pool // of *[]byte with room for one byte more than a legal payload
@@ -88,6 +89,7 @@ func New(o Options) *App {
 		speaksMQTT:   header(""),
 		accepted:     &fanout.Reply{Interval: pollEvery},
 		alive:        []byte(sse.KeepAliveEvent),
+		mentioned:    newRecent(),
 	}
 	a.speaksMQTT["Sec-Websocket-Protocol"] = []string{"mqtt"}
 	a.messages = missing{}

@@ -113,7 +113,9 @@ func (a *App) verify(ctx context.Context, r *fanout.Request, tok string, now tim
 	if err != nil {
 		return pubsub.Grant{}, refusedToken(err)
 	}
-	a.warnClaims(ctx, peerOf(r), &claims, now)
+	if odd(&claims, now) && a.warns(ctx) && a.mentioned.first(tok, now) {
+		a.warnClaims(ctx, peerOf(r), &claims, now)
+	}
 	return claims.Grant(), nil
 }
 

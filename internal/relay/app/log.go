@@ -163,16 +163,20 @@ func (a *App) warnRaw(ctx context.Context, r *fanout.Request, t pubsub.Topic) {
 	}
 }
 
+// odd reports whether a token is accepted by an oddity.
+func odd(c *token.Claims, now time.Time) bool { return c.Warning != 0 || late(c, now) }
+
+func late(c *token.Claims, now time.Time) bool { return !c.Expires.IsZero() && now.After(c.Expires) }
+
 // warnClaims warns of a token that is accepted by an oddity (Quirks Q12, Q13).
 func (a *App) warnClaims(ctx context.Context, who peer, c *token.Claims, now time.Time) {
-	late := !c.Expires.IsZero() && now.After(c.Expires)
-	if c.Warning == 0 && !late || !a.warns(ctx) {
+	if !odd(c, now) || !a.warns(ctx) {
 		return
 	}
 	if c.Warning != 0 {
 		a.line(ctx, slog.LevelWarn, who, "token accepted that misleads", slog.String("cause", "it "+c.Warning.String()))
 	}
-	if late {
+	if late(c, now) {
 		a.line(ctx, slog.LevelWarn, who, "token accepted after its time", slog.String("cause", "it has expired, which counts 15 minutes later"))
 	}
 }

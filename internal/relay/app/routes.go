@@ -90,9 +90,20 @@ func (a *App) mqtt(r *fanout.Request) *fanout.Response {
 	case r.Method != http.MethodPost:
 		return a.notAllowed(http.MethodPost)
 	}
-	// The engine speaks for WebSockets itself, so what a POST claims to carry
-	// makes no difference here.
+	if r.Header.Get("Content-Type") == eventsType {
+		return directEvents
+	}
 	return a.text(http.StatusNotAcceptable, "Not Acceptable\n")
+}
+
+// eventsType is how WebSocket events travel between Fanout and the app.
+const eventsType = "application/websocket-events"
+
+// directEvents is Fanout's own answer, without the app's header, to a client that
+// sends what only Fanout may send (grip.md, 1.7).
+var directEvents = &fanout.Response{
+	Status: http.StatusForbidden, Header: http.Header{"Content-Type": {"text/plain"}},
+	Body: []byte("Client not allowed to send WebSocket events directly.\n"),
 }
 
 // signed reports whether the client itself sent a Grip-Sig. None that a client

@@ -51,8 +51,11 @@ type Request struct {
 // Response is a Handler's answer. The engine only reads Header, so Handlers may
 // share one among answers.
 type Response struct {
-	// Status is the HTTP status; 0 stands for 200.
+	// Status is the HTTP status; 0 stands for 200. Reason is its phrase, empty for
+	// the usual one; net/http has no way to send another, so the connection of such
+	// an answer closes behind it, and HTTP/2 goes without.
 	Status int
+	Reason string
 	Header http.Header
 	// Body is the whole body, or its beginning when Stream is set.
 	Body []byte
@@ -60,8 +63,7 @@ type Response struct {
 	Stream io.ReadCloser
 	// Instruct, if not nil, tells the engine what to do with the connection. Its
 	// links must be ones that the Handler can be asked for: paths, or absolute
-	// URIs. Status, Reason and Expose are the Handler's to follow, not the engine's,
-	// but for the Reason of a held stream.
+	// URIs. Status, Reason and Expose are the Handler's to follow, not the engine's.
 	Instruct *grip.Instruct
 	// Prefix is what the names of the channels begin with although the origin does
 	// not know: filters name channels without it.

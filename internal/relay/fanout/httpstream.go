@@ -340,7 +340,9 @@ func (s *stream) page(m *hub.Member[*item], p *page) {
 	m.Write(p.bytes(s.format))
 	switch {
 	case in != nil && in.Hold == grip.None && in.Next.URI != "":
-		s.next = in.Next
+		s.follow(in)
+		m.SetChannels(names(s.channels))
+		m.SetKeepAlive(s.engine.keepAlive(in.KeepAlive, s.format))
 		s.ask(m)
 	default:
 		m.End(errFinished)

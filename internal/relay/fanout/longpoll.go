@@ -51,10 +51,10 @@ func (s *server) holdPoll(w http.ResponseWriter, r *http.Request, q *asked, resp
 		case r.Context().Err() != nil:
 			return
 		case out.release != nil:
-			s.engine.writePlain(w, p.merge(resp, out))
+			s.engine.writePlain(w, r, p.merge(resp, out))
 			return
 		case !out.again:
-			s.engine.writePlain(w, resp)
+			s.engine.writePlain(w, r, resp)
 			return
 		}
 		s.tellGone(r.Context(), q.base(), resp.Instruct.Gone)
@@ -230,10 +230,13 @@ func (p *poll) context(sub *subscription, it *item) grip.FilterContext {
 // merge is the answer that an item releases: the held one's header, in which the
 // item's replaces what has the same name (grip.md, 2.4 item 4).
 func (p *poll) merge(held *Response, out outcome) *Response {
-	resp := &Response{Status: out.release.Code, Header: http.Header{}, Body: out.content}
+	resp := &Response{Status: out.release.Code, Reason: out.release.Reason, Header: http.Header{}, Body: out.content}
 	if resp.Status != 0 && resp.Status < http.StatusOK || resp.Status > maxStatus {
 		p.engine.log.Warn("published code cannot be sent, 500 in its place", "count", resp.Status, "conn", p.conn)
 		resp.Status = http.StatusInternalServerError
+	}
+	if resp.reason() == "" {
+		resp.Reason = grip.StatusReason(resp.Status)
 	}
 	for name, values := range held.Header {
 		resp.Header[name] = values

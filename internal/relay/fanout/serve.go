@@ -83,10 +83,10 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, q *asked) (*Resp
 	in := resp.Instruct
 	switch {
 	case in == nil:
-		s.engine.writePlain(w, resp)
+		s.engine.writePlain(w, r, resp)
 		return nil, false
 	case !q.kept.whole():
-		s.engine.writePlain(w, requestTooLarge)
+		s.engine.writePlain(w, r, requestTooLarge)
 		return nil, false
 	}
 	if err := s.filterInitial(resp); err != nil {
@@ -95,7 +95,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request, q *asked) (*Resp
 	}
 	switch {
 	case r.Method == http.MethodHead || in.Hold == grip.None && in.Next.URI == "":
-		s.engine.writePlain(w, resp)
+		s.engine.writePlain(w, r, resp)
 	case in.Hold != grip.Response:
 		s.hold(w, r, q, resp)
 	case resp.Stream != nil:
@@ -162,11 +162,14 @@ func (e *Engine) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() == nil {
 		e.log.Warn("request failed", "cause", err, "remote", r.RemoteAddr)
 	}
-	e.writePlain(w, e.failure(err))
+	e.writePlain(w, r, e.failure(err))
 }
 
 // writePlain writes a response that is not held.
-func (e *Engine) writePlain(w http.ResponseWriter, resp *Response) {
+func (e *Engine) writePlain(w http.ResponseWriter, r *http.Request, resp *Response) {
+	if resp.reason() != http.StatusText(resp.status()) && r.ProtoMajor == 1 && e.writeWithReason(w, r, resp) {
+		return
+	}
 	header := w.Header()
 	for k, v := range resp.Header {
 		header[k] = v
@@ -291,11 +294,7 @@ func appendHead(dst []byte, minor int, resp *Response) []byte {
 	status := resp.status()
 	dst = strconv.AppendInt(dst, int64(status), 10)
 	dst = append(dst, ' ')
-	reason := http.StatusText(status)
-	if resp.Instruct.Reason != "" {
-		reason = resp.Instruct.Reason
-	}
-	dst = append(append(dst, reason...), "\r\n"...)
+	dst = append(appendLine(dst, resp.reason()), "\r\n"...)
 	dst = appendFields(dst, resp.Header)
 	if minor == 0 {
 		return append(dst, "Connection: close\r\n\r\n"...)

@@ -48,6 +48,7 @@ type socket struct {
 	again   bool           // a refresh came meanwhile
 	closing bool           // a close frame was sent or the client is being dropped
 	told    bool           // the Handler knows of the end, or has detached itself
+	asked   bool           // the client has closed and waits for the Handler's close
 	untold  grip.EventType // how it ended, for a Handler that is busy
 
 	subs     []subscription
@@ -112,6 +113,9 @@ func (s *socket) Input(m *hub.Member[*item], p []byte) {
 	if s.closing {
 		s.awaitClose(m, p)
 		return
+	}
+	if s.asked {
+		return // nothing counts behind a close frame
 	}
 	events, err := s.frames.read(s.batch[:0], p)
 	s.batch = events[:0]
@@ -257,12 +261,15 @@ func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventTyp
 	switch {
 	case end == grip.EventDisconnect:
 		s.drop(m)
-	case end == grip.EventClose && closes:
+	case end == grip.EventClose && (closes || s.asked):
 		s.closing, s.told = true, true
 		m.End(errFinished)
 	case end == grip.EventClose:
 		s.told = true
 		s.awaitEnd(m)
+	case closes && s.interval > 0 && len(s.rest) == 0:
+		s.asked = true // the origin may still answer the close (grip.md, 5.6)
+		s.schedule(m)
 	case closes:
 		s.drop(m) // the origin did not answer the close (grip.md, 5.6)
 	case len(s.rest) > maxRest || len(s.parts) > maxParts:
@@ -273,10 +280,11 @@ func (s *socket) finish(m *hub.Member[*item], in []grip.Event, end grip.EventTyp
 	}
 }
 
-// drop ends the connection without a close frame. What was written before still
-// goes out.
+// drop ends the connection without a close frame, as its Handler wants it or has
+// made it necessary, and so without telling it. What was written before still goes
+// out.
 func (s *socket) drop(m *hub.Member[*item]) {
-	s.closing = true
+	s.closing, s.told = true, true
 	m.End(errOrigin)
 }
 

@@ -26,7 +26,8 @@ type SocketHandler interface {
 	//   - at last EventClose, when the client closes, or EventDisconnect when it
 	//     is gone; the reply to EventDisconnect is ignored.
 	//
-	// Content is valid during the call only. An error drops the connection.
+	// Content is valid during the call only. An error drops the connection; the
+	// Handler is not told of an end that it has caused.
 	Events(ctx context.Context, s *Socket, in []grip.Event) (*Reply, error)
 	// QuickEvents reports whether Events will answer in without waiting for
 	// anything. It must not block or keep in.
@@ -35,7 +36,8 @@ type SocketHandler interface {
 
 // Socket is one WebSocket as its Handler sees it.
 type Socket struct {
-	// Handshake is the request that asked for the socket; its Body is empty.
+	// Handshake is the request that asked for the socket; its Body is empty. From
+	// the first call of Events on it is the Handler's, to change or to let go.
 	Handshake *Request
 	// Conn is the number its log lines carry, Remote the client's address.
 	Conn   uint64

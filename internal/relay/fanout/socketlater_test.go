@@ -287,3 +287,30 @@ func TestPushReachesTheSocket(t *testing.T) {
 		}
 	})
 }
+
+// grip.md, 5.6: an origin that polls may answer a client's close later, one that
+// does not has to answer at once. Neither hears of the end it has caused.
+func TestCloseThatIsNotAnswered(t *testing.T) {
+	inBubble(t, quietStart, func(r *rig) {
+		l := r.openLine(&Reply{})
+		l.input(ws.NewCloseFrame([]byte("\x0f\xa0")))
+		if l.want(t); l.how() != "finished" || len(l.h.log()) != 1 {
+			t.Errorf("socket %q, calls %q", l.how(), l.h.log())
+		}
+		l = r.openLine(&Reply{Interval: 20 * time.Second})
+		l.input(ws.NewCloseFrame([]byte("\x0f\xa0")))
+		l.input(ws.NewTextFrame([]byte("nothing counts now")))
+		l.h.answer(func([]grip.Event) *Reply {
+			return &Reply{Events: []grip.Event{{Type: grip.EventClose, Content: []byte("\x0f\xa1")}}}
+		})
+		settle(19 * time.Second)
+		if l.want(t); l.how() != "" {
+			t.Errorf("socket %q", l.how())
+		}
+		settle(2 * time.Second)
+		l.want(t, "close 0fa1")
+		if want := []string{"CLOSE \"\\x0f\\xa0\";", ""}; l.how() != "finished" || !slices.Equal(l.h.log(), want) {
+			t.Errorf("socket %q, calls %q, want %q", l.how(), l.h.log(), want)
+		}
+	})
+}

@@ -52,6 +52,30 @@ func TestStreamTellsTheGoneLink(t *testing.T) {
 	})
 }
 
+// What a page without hold says of channels counts for the next one too.
+func TestPagesWithoutHoldMoveTheIDs(t *testing.T) {
+	inBubble(t, quietStart, func(r *rig) {
+		r.o.answer = func(n int, _ *Request) (*Response, error) {
+			in := durable(fmt.Sprint("v", n))
+			if n == 1 {
+				in.Hold = grip.None
+			}
+			return &Response{Body: fmt.Appendf(nil, "[%d]", n), Instruct: in}, nil
+		}
+		h := r.request("GET", "/p", "")
+		settle(time.Second)
+		r.publish(send("s:t", "live"), act("d:t", grip.Close))
+		settle(time.Second)
+		if err := r.e.Drain(context.Background()); err != nil {
+			t.Error(err)
+		}
+		h.want(t, 200, "[1][2]live[3]", 2)
+		if asked := r.o.log(); len(asked) != 3 || asked[1] != "0.0 /events d:t; last-id=v1" {
+			t.Errorf("asked %q", asked)
+		}
+	})
+}
+
 // The hub knows the names with their prefix, the origin those without.
 func TestPrefixStaysInside(t *testing.T) {
 	inBubble(t, quietStart, func(r *rig) {

@@ -44,7 +44,7 @@ const badHandshake = "Request contained an Upgrade header with value \"websocket
 // upgrade asks the Handler about a handshake and makes the connection a socket.
 func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h SocketHandler) {
 	if !validHandshake(r) {
-		s.engine.writePlain(w, &Response{Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(badHandshake)})
+		s.engine.writePlain(w, r, &Response{Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"text/plain"}}, Body: []byte(badHandshake)})
 		return
 	}
 	handshake := q.Request
@@ -66,7 +66,7 @@ func (s *server) upgrade(w http.ResponseWriter, r *http.Request, q *asked, h Soc
 		if reply.Refuse.Stream != nil {
 			defer reply.Refuse.Stream.Close()
 		}
-		s.engine.writePlain(w, reply.Refuse)
+		s.engine.writePlain(w, r, reply.Refuse)
 	default:
 		s.accept(w, r, so, reply)
 		return

@@ -13,13 +13,14 @@ const instructType = "application/grip-instruct"
 
 // answer makes the engine's response of an origin's.
 func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, error) {
-	json := isMediaType(in.Header.Get("Content-Type"), instructType)
-	if b.route.noGrip || !json && !hasGrip(in.Header) {
-		header := b.responseHeader(in.Header)
+	b.noteForwarded(r, in)
+	json := isMediaType(in.Header.Get("Content-Type"), instructType) && r.Method != http.MethodHead
+	if in.untouched || !json && !hasGrip(in.Header) {
+		header := responseHeader(in.Header)
 		if b.route.cors && !r.FollowUp {
 			header = withCORS(header, r.Header)
 		}
-		return &fanout.Response{Status: in.StatusCode, Header: header, Stream: in}, nil
+		return &fanout.Response{Status: in.StatusCode, Reason: reasonOf(in.Response), Header: header, Stream: in}, nil
 	}
 	resp, err := b.instructed(r, in, json)
 	if err != nil || resp.Stream == nil {
@@ -53,7 +54,7 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	case json && r.FollowUp:
 		resp.Body = nil // such a page has headers only (grip.md, 2.2)
 		resp.Instruct, err = grip.ParseInstruct(in.Header)
-		resp.Header = b.responseHeader(in.Header)
+		resp.Header = withoutGrip(responseHeader(in.Header))
 	case json && more:
 		return nil, tooLarge(in.from)
 	case json:
@@ -64,10 +65,13 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	if err != nil {
 		return nil, badInstruct(err)
 	}
+	if r.Method == http.MethodHead { // never held; its length is that of another answer
+		resp.Instruct, resp.Stream = nil, in
+		return resp, nil
+	}
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)
 	}
-	delete(resp.Header, "Content-Length")
 	if b.route.cors && !r.FollowUp {
 		resp.Header = withCORS(resp.Header, r.Header)
 	}
@@ -90,11 +94,11 @@ func (b *backend) fromHeader(resp *fanout.Response, in *incoming) (err error) {
 	if resp.Instruct, err = grip.ParseInstruct(in.Header); err != nil {
 		return err
 	}
-	resp.Header = expose(b.responseHeader(in.Header), resp.Instruct.Expose)
+	resp.Header = expose(withoutGrip(responseHeader(in.Header)), resp.Instruct.Expose)
 	if s := resp.Instruct.Status; s != 0 {
-		resp.Status = s
-	} else if resp.Instruct.Reason == "" {
-		resp.Instruct.Reason = reasonOf(in.Response)
+		resp.Status, resp.Reason = s, resp.Instruct.Reason
+	} else {
+		resp.Reason = reasonOf(in.Response)
 	}
 	return checkStatus(resp.Status)
 }
@@ -125,8 +129,8 @@ func (b *backend) fromJSON(resp *fanout.Response, in *incoming) error {
 		}
 	}
 	resp.Instruct, resp.Status, resp.Body = instruct, answer.Status, answer.Body
-	instruct.Reason = answer.Reason
-	resp.Header = b.responseHeader(header)
+	resp.Reason = answer.Reason
+	resp.Header = withoutGrip(responseHeader(header))
 	if resp.Status == 0 {
 		resp.Status = http.StatusOK
 	}

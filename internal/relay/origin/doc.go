@@ -22,4 +22,14 @@
 // 2.0 are refused with a warning or not advertised. Messages on native WebSockets
 // are passed on whole, not in the fragments they came in: the engine gives and
 // takes messages.
+//
+// Where it differs from Pushpin on purpose (grip.md gives the reasons): an origin's
+// Content-Encoding is kept; a body shorter than its event says is an error; an
+// events answer whose type has parameters is taken, with a warning; a close that
+// is postponed is sent again, and one whose content alone is refused drops the
+// client; DISCONNECT has no Content-Bytes-Replayed, the 101 no
+// Content-Bytes-Accepted; close codes that must not be on the wire become 1000;
+// links are relative to the path as the client sees it; localhost has both its
+// addresses; requests of one second share a Grip-Sig; without host= or with
+// trust_connect_host the certificate must be the target address's.
 package origin

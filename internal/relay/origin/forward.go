@@ -16,14 +16,16 @@ import (
 	"github.com/pubsubctl/pubsubctl/internal/relay/fanout"
 )
 
-// backend is the fanout.SocketHandler of one route. It is static: what belongs to
-// a request or a socket is passed along.
+// backend is the fanout.SocketHandler of one route. What belongs to a request or a
+// socket is passed along, so that all but odd is static.
 type backend struct {
 	proxy   *Proxy
 	route   *Route
 	signer  *signer // nil: not signed
 	targets []*server
 	handler http.Handler // serves this backend through the engine
+
+	odd sync.Once // tells of a content type that Pushpin would not take
 }
 
 // outgoing is a request to an origin, for any of the targets.
@@ -53,34 +55,39 @@ func (b *backend) forward(ctx context.Context, cancel context.CancelFunc, r *fan
 		cancel()
 		return testRequest(r), nil
 	}
-	var resp *http.Response
-	var from *server
-	var err error
 	body := newRequestBody(r)
-	switch {
-	case r.FollowUp && isAbsolute(r.Path):
-		from = &server{target: target{address: r.Path}, upstream: b.proxy.direct}
-		resp, err = b.direct(ctx, r)
-	case r.FollowUp:
-		out := &outgoing{method: r.Method, path: b.route.rewrite(r.Path), query: r.RawQuery, host: b.host(r), header: b.internalHeader()}
-		b.sign(out.header, r.Last)
-		resp, from, err = b.send(ctx, out)
-	default:
-		out := &outgoing{method: r.Method, path: b.route.rewrite(r.Path), query: r.RawQuery, host: b.host(r), body: body}
-		out.header = b.requestHeader(r.Header, r.Secure)
-		b.sign(out.header, r.Last)
-		resp, from, err = b.send(ctx, out)
-	}
+	resp, from, err := b.exchange(ctx, r, body) //nolint:bodyclose // incoming closes it
 	if err != nil {
 		body.stop()
 		return nil, err
 	}
-	in := &incoming{resp, from, cancel, body}
+	in := &incoming{Response: resp, from: from, cancel: cancel, body: body}
+	in.untouched = b.route.noGrip || !r.FollowUp && b.proxy.trusts(r.Header)
 	if resp.StatusCode < http.StatusOK {
-		in.Close()
+		_ = in.Close()
 		return nil, fmt.Errorf("%s answered status %d to a request that asks for no other protocol", from.address, resp.StatusCode)
 	}
 	return b.answer(r, in)
+}
+
+// exchange sends the request the way it has to go.
+func (b *backend) exchange(ctx context.Context, r *fanout.Request, body *requestBody) (*http.Response, *server, error) {
+	if r.FollowUp && isAbsolute(r.Path) {
+		resp, err := b.direct(ctx, r)
+		return resp, &server{target: target{address: r.Path}, upstream: b.proxy.direct}, err
+	}
+	out := &outgoing{method: r.Method, path: b.route.rewrite(r.Path), query: r.RawQuery, host: b.host(r)}
+	if r.FollowUp {
+		out.header = b.internalHeader()
+	} else {
+		out.header, out.body = b.requestHeader(r.Header, r.Secure), body
+	}
+	if !r.FollowUp && b.proxy.trusts(r.Header) {
+		keepGrip(out.header, r.Header)
+	} else {
+		b.sign(out.header, r.Last)
+	}
+	return b.send(ctx, out)
 }
 
 // direct asks a link on another host, over the network and signed all the same.
@@ -219,6 +226,8 @@ type incoming struct {
 	from   *server
 	cancel context.CancelFunc
 	body   *requestBody
+	// untouched: instructions are not for this relay.
+	untouched bool
 }
 
 func (in *incoming) Read(p []byte) (int, error) { return in.Body.Read(p) }

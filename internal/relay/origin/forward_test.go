@@ -8,6 +8,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -383,4 +384,61 @@ func TestLyingOrigins(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestForwardedProtoOverTLS says so only where the listener is encrypted.
+func TestForwardedProtoOverTLS(t *testing.T) {
+	for mode, want := range map[ForwardedProto][2]string{ProtoPassed: {"theirs", ""}, ProtoOnly: {"https", ""}, ProtoBoth: {"https", "https"}} {
+		b := &backend{proxy: New(Options{Log: slog.New(slog.DiscardHandler), ForwardedProto: mode}, nil), route: new(Route)}
+		client := http.Header{"X-Forwarded-Proto": {"theirs"}}
+		h := b.requestHeader(client, true)
+		if got := [2]string{h.Get("X-Forwarded-Proto"), h.Get("X-Forwarded-Protocol")}; got != want || client.Get("X-Forwarded-Proto") != "theirs" {
+			t.Errorf("mode %d: %q, want %q", mode, got, want)
+		}
+		if got := b.requestHeader(client, false).Get("X-Forwarded-Proto"); (got == "theirs") != (mode == ProtoPassed) || got == "https" {
+			t.Errorf("mode %d in plain: %q", mode, got)
+		}
+		if got := b.socketHeader(client, true).Get("X-Forwarded-Proto"); (got == "wss") != (mode != ProtoPassed) {
+			t.Errorf("mode %d for sockets: %q", mode, got)
+		}
+	}
+}
+
+func TestConnectIsRefused(t *testing.T) {
+	r := newRig(t, hello, Options{}, "* ORIGIN")
+	if resp, _ := r.do("CONNECT elsewhere.example:443 HTTP/1.1\nHost: elsewhere.example:443\n\n"); resp.StatusCode != 405 || r.calls() > 0 {
+		t.Errorf("answered %s", resp.Status)
+	}
+}
+
+// TestAnEarlyAnswer comes while the client still sends, and says what is to be done.
+func TestAnEarlyAnswer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	answered := make(chan struct{})
+	go func() { // ends with its one connection
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		buf := make([]byte, 64)
+		_, _ = c.Read(buf)
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nGrip-Hold: stream\r\nGrip-Channel: c\r\nContent-Length: 2\r\n\r\nhi")
+		close(answered)
+		_, _ = io.Copy(io.Discard, c)
+	}()
+	r := &rig{t: t, addr: l.Addr().String(), log: new(logBook)}
+	r.start(Options{}, "* ORIGIN")
+	c := r.dial()
+	c.send("POST / HTTP/1.1\nHost: h\nContent-Length: 20\n\n0123456789")
+	<-answered
+	_, _ = io.WriteString(c.c, "0123456789")
+	resp := c.reply()
+	if got := c.ReadString(2, resp.Body); got != "hi" {
+		t.Errorf("got %q", got)
+	}
+	r.subscribed("c")
 }

@@ -155,12 +155,9 @@ func spelled(name string) string {
 // responseHeader is what of an origin's header reaches the client (grip.md, 1.6).
 // Unlike Pushpin, which decodes nothing and yet removes it, it leaves
 // Content-Encoding where an origin compresses unasked.
-func (b *backend) responseHeader(h http.Header) http.Header {
+func responseHeader(h http.Header) http.Header {
 	for _, name := range [...]string{"Connection", "Keep-Alive", "Transfer-Encoding"} {
 		delete(h, name)
-	}
-	if !b.route.noGrip {
-		dropGrip(h)
 	}
 	if _, ok := h["Date"]; !ok {
 		h["Date"] = nil // or net/http adds one
@@ -168,10 +165,20 @@ func (b *backend) responseHeader(h http.Header) http.Header {
 	return h
 }
 
-func dropGrip(h http.Header) {
+func withoutGrip(h http.Header) http.Header {
 	for name := range h {
 		if grip.IsHeader(name) {
 			delete(h, name)
+		}
+	}
+	return h
+}
+
+// keepGrip passes on what a trusted proxy has said.
+func keepGrip(out, h http.Header) {
+	for name, values := range h {
+		if grip.IsHeader(name) {
+			out[name] = values
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/grip"
 )
@@ -207,11 +208,11 @@ func TestG28G31NextLink(t *testing.T) {
 // TestLinkToAnotherHost is fetched over the network, signed.
 func TestLinkToAnotherHost(t *testing.T) {
 	other := newRig(t, gripOrigin("the end\n"), Options{}, "* ORIGIN")
-	r := newRig(t, gripOrigin("first\n", "Grip-Link: <http://"+other.addr+"/p?x=1>; rel=next"), Options{Issuer: "i", Key: testKey(t, "k")}, "*,as_host=a.example ORIGIN")
+	r := newRig(t, gripOrigin("first\n", "Grip-Link: <http://me:pw@"+other.addr+"/p?x=1#f>; rel=next"), Options{Issuer: "i", Key: testKey(t, "k")}, "*,as_host=a.example ORIGIN")
 	if _, body := r.do(get("/", "Cookie: a=b")); body != "first\nthe end\n" {
 		t.Errorf("got %q", body)
 	}
-	if q := other.request(0); q.uri != "/p?x=1" || q.host != other.addr || q.header.Get("Grip-Sig") == "" || q.header.Get("Cookie") != "" {
+	if q := other.request(0); q.uri != "/p?x=1" || q.host != other.addr || q.header.Get("Grip-Sig") == "" || q.header.Get("Cookie")+q.header.Get("Authorization") != "" {
 		t.Errorf("asked as %+v", q)
 	}
 }
@@ -297,5 +298,56 @@ func TestBuiltInTestTarget(t *testing.T) {
 	r.publish(streamItem("test", "news"))
 	if got := c.ReadString(18, resp.Body); got != "[stream open]\nnews" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestHeadIsNeverHeld answers at once, with the length that a GET would have.
+func TestHeadIsNeverHeld(t *testing.T) {
+	for _, header := range []string{"Grip-Hold: stream", "Grip-Hold: response", "Content-Type: application/grip-instruct"} {
+		r := newRig(t, gripOrigin("", header, "Content-Length: 7"), Options{}, "* ORIGIN")
+		c := r.dial()
+		c.send("HEAD / HTTP/1.1\nHost: h\n\n")
+		resp, err := http.ReadResponse(c.r, &http.Request{Method: "HEAD"})
+		if err != nil || resp.StatusCode != 200 || resp.ContentLength != 7 {
+			t.Fatalf("%s: %+v, %v", header, resp, err)
+		}
+		wantNoGrip(t, resp.Header)
+	}
+}
+
+// TestTrustedProxyInFront speaks for itself, and its origin's answers are its own.
+func TestTrustedProxyInFront(t *testing.T) {
+	key := testKey(t, "upstream")
+	signer, err := grip.NewSigner("front", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signer.Sign(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Issuer: "i", Key: testKey(t, "k"), UpstreamKey: key}
+	r := newRig(t, gripOrigin("x", "Grip-Hold: stream", "Grip-Channel: c"), o, "* ORIGIN,over_http")
+	resp, body := r.do(post("/", "OPEN\r\n", "Content-Type: "+eventsType, "Grip-Sig: "+sig, "Grip-Feature: theirs"))
+	if h := r.request(0).header; h.Get("Grip-Sig") != sig || h.Get("Grip-Feature") != "theirs" {
+		t.Errorf("origin got %v", h)
+	}
+	if resp.Header.Get("Grip-Hold") != "stream" || body != "x" {
+		t.Errorf("client got %v %q", resp.Header, body)
+	}
+	c := r.dial()
+	c.send(get("/", "Grip-Sig: "+sig[:len(sig)-2]))
+	wantNoGrip(t, c.reply().Header)
+	if h := r.request(1).header; h.Get("Grip-Sig") == sig[:len(sig)-2] {
+		t.Error("a forged signature was passed on")
+	}
+}
+
+// TestLongBodyThatIsNotHeld keeps its length.
+func TestLongBodyThatIsNotHeld(t *testing.T) {
+	long := strings.Repeat("0123456789", 50_000)
+	r := newRig(t, gripOrigin(long, "Grip-Foo: x", "Content-Length: 500000"), Options{}, "* ORIGIN")
+	if resp, body := r.do(get("/")); body != long || resp.ContentLength != 500_000 {
+		t.Errorf("%d bytes, length %d", len(body), resp.ContentLength)
 	}
 }

@@ -50,6 +50,10 @@ type native struct {
 func (n *native) open(ctx context.Context) (*fanout.Reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
+	if err := n.target.startOpening(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-n.target.opening }()
 	conn, err := n.target.connect(ctx)
 	if err != nil {
 		return nil, err
@@ -161,7 +165,7 @@ func (n *native) closes(e grip.Event) {
 	n.ended = true
 	if !asked {
 		n.answer = e.Content
-		n.write(ws.OpClose, e.Content) // an answer in turn; nothing follows it
+		_ = n.write(ws.OpClose, e.Content) // an answer in turn; nothing follows it
 	}
 	n.mu.Unlock()
 	if asked {
@@ -200,6 +204,7 @@ func (n *native) events(_ context.Context, in []grip.Event) (*fanout.Reply, erro
 			return n.close(e)
 		default:
 			if err := n.send(e); err != nil {
+				n.drop() // nobody tells of an end that an error makes
 				return nil, err
 			}
 		}
@@ -318,7 +323,7 @@ func (m *messages) next() (grip.Event, error) {
 func readContent(r io.Reader, n int64) ([]byte, error) {
 	buf := bytes.NewBuffer(make([]byte, 0, min(n, 4<<10)))
 	got, err := io.CopyN(buf, r, n)
-	if err == io.EOF && got < n {
+	if errors.Is(err, io.EOF) && got < n {
 		err = io.ErrUnexpectedEOF
 	}
 	return buf.Bytes(), err

@@ -31,6 +31,10 @@ type Options struct {
 	RouteHeader bool
 	// ForwardedProto is what becomes of X-Forwarded-Proto.
 	ForwardedProto ForwardedProto
+	// UpstreamKey, if it is not zero, is the key of another GRIP proxy in front: what
+	// it has signed is passed on with its own Grip-* headers, and so are the origin's
+	// answers, which are for that proxy (grip.md, 1.4).
+	UpstreamKey grip.Key
 	// Unrouted answers what no route matches; nil answers 502.
 	Unrouted http.Handler
 	// Roots verifies targets with ssl; nil stands for the system's.
@@ -179,7 +183,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	q := p.asked(r.Host, r.URL.EscapedPath(), r.Header, r.TLS != nil)
 	b := p.routes.Load().find(q)
 	switch {
-	case b != nil && b.forbids(r.Header):
+	case r.Method == http.MethodConnect: // a tunnel leads past every route
+		writeText(w, http.StatusMethodNotAllowed, "Method not allowed: CONNECT.\n")
+	case b != nil && b.forbids(r.Header) && !p.trusts(r.Header):
 		writeText(w, http.StatusForbidden, "Client not allowed to send WebSocket events directly.\n")
 	case b != nil:
 		b.handler.ServeHTTP(w, r)
@@ -188,6 +194,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		writeText(w, http.StatusBadGateway, "Route not found\n")
 	}
+}
+
+// trusts reports whether a request comes from the GRIP proxy in front.
+func (p *Proxy) trusts(h http.Header) bool {
+	sig := h["Grip-Sig"]
+	return p.opt.UpstreamKey.Alg() != "" && len(sig) == 1 && grip.VerifySig(sig[0], p.opt.UpstreamKey, "", time.Now()) == nil
 }
 
 func writeText(w http.ResponseWriter, status int, body string) {

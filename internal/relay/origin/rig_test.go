@@ -68,9 +68,9 @@ func newRig(t *testing.T, h http.HandlerFunc, opt Options, lines ...string) *rig
 	t.Helper()
 	r := &rig{t: t, more: make(chan struct{}, 1024), log: new(logBook)}
 	origin := httptest.NewServer(r.record(h))
+	t.Cleanup(origin.Close) // after the proxy, which has something to tell it at its end
 	r.addr = origin.Listener.Addr().String()
 	r.start(opt, lines...)
-	t.Cleanup(origin.Close)
 	return r
 }
 
@@ -280,10 +280,19 @@ func (c *client) write(f ws.Frame) {
 
 func (c *client) want(op ws.OpCode, text string) {
 	c.t.Helper()
-	f, err := ws.ReadFrame(c.r)
+	f, err := readFrame(c.r)
 	if err != nil || f.Header.OpCode != op || string(f.Payload) != text {
 		c.t.Fatalf("got opcode %d %q, %v; want %d %q", f.Header.OpCode, f.Payload, err, op, text)
 	}
+}
+
+func readFrame(r io.Reader) (f ws.Frame, err error) {
+	if f.Header, err = ws.ReadHeader(r); err != nil {
+		return f, err
+	}
+	f.Payload = make([]byte, f.Header.Length)
+	_, err = io.ReadFull(r, f.Payload)
+	return f, err
 }
 
 // wantEnd expects the end of the connection without another byte.

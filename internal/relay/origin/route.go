@@ -180,7 +180,7 @@ func splitLine(line string) (sections [][]string, err error) {
 
 func (r *Route) readCondition(parts []string) error {
 	if first := newProperty(parts[0]); !first.valued {
-		r.Domain = strings.ToLower(first.name)
+		r.Domain = domainOf(first.name)
 		parts = parts[1:]
 	}
 	replaces := false

@@ -3,7 +3,6 @@ package origin
 import (
 	"cmp"
 	"log/slog"
-	"net"
 	"slices"
 	"strings"
 )
@@ -101,8 +100,10 @@ func (r *Route) matches(q asked) bool {
 
 // domainOf is the host without its port, in lower case.
 func domainOf(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+	if rest, ok := strings.CutPrefix(host, "["); ok {
+		host, _, _ = strings.Cut(rest, "]")
+	} else if at := strings.LastIndexByte(host, ':'); at >= 0 && strings.IndexByte(host, ':') == at {
+		host = host[:at] // with more colons it is an IPv6 address
 	}
-	return strings.ToLower(strings.Trim(host, "[]"))
+	return strings.ToLower(host)
 }

@@ -86,6 +86,9 @@ type session struct {
 	header http.Header
 	grip   bool   // the origin agreed on control messages
 	prefix string // of its messages to the client
+	// told of a control message that is ignored: once, for there may be many. Owned
+	// by the one that takes the origin's messages.
+	told bool
 }
 
 // connect opens the socket at one target.
@@ -108,7 +111,7 @@ func (s session) connect(ctx context.Context) (*fanout.Reply, error) {
 
 // refusal passes on an origin's answer to a handshake that is no acceptance.
 func (s *session) refusal(resp *http.Response, body []byte) *fanout.Reply {
-	header := s.backend.responseHeader(resp.Header)
+	header := withoutGrip(responseHeader(resp.Header))
 	delete(header, "Content-Length")
 	header["Connection"] = []string{"close"}
 	return &fanout.Reply{Refuse: &fanout.Response{Status: resp.StatusCode, Header: header, Body: body}}
@@ -116,13 +119,12 @@ func (s *session) refusal(resp *http.Response, body []byte) *fanout.Reply {
 
 // accepted is the header of the 101.
 func (s *session) accepted(h http.Header) http.Header {
-	header := s.backend.responseHeader(h)
+	header := withoutGrip(responseHeader(h))
 	for name := range header {
 		if isBridgeHeader(name) {
 			delete(header, name)
 		}
 	}
-	delete(header, "Date")
 	return header
 }
 
@@ -231,7 +233,10 @@ func (s *session) follow(c *script, content []byte) {
 		const internalError = 1011
 		c.event(grip.Event{Type: grip.EventClose, Content: grip.AppendClose(nil, internalError, reason)})
 		return
+	case err != nil && s.told:
+		return
 	case err != nil:
+		s.told = true
 		s.backend.proxy.log.Warn("control message ignored", "cause", err, "route", s.backend.route.String(), "conn", s.socket.Conn)
 		return
 	}

@@ -17,7 +17,8 @@ const (
 	connectTimeout = 10 * time.Second // for TCP, and again for TLS
 	answerTimeout  = 60 * time.Second // until the response's head
 	idleTimeout    = 4 * time.Second  // before 5 s, when the servers of Node close theirs
-	maxIdle        = 256              // connections for each target
+	maxIdle        = 512              // connections for each target, as many as the engine asks at once
+	maxOpening     = 512              // handshakes with each target under way at once; others wait
 	maxHead        = 128 << 10        // bytes of a response's head
 )
 
@@ -45,7 +46,21 @@ func keyOf(t target) upstreamKey {
 type upstream struct {
 	upstreamKey
 	tls       *tls.Config
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	transport *http.Transport
+	// opening has a place for each handshake under way. Ten thousand clients that
+	// come back at once must not be as many connections to one origin.
+	opening chan struct{}
+}
+
+// startOpening waits for a place; the caller gives it back.
+func (u *upstream) startOpening(ctx context.Context) error {
+	select {
+	case u.opening <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // server is a target with its upstream.
@@ -55,13 +70,13 @@ type server struct {
 }
 
 func newUpstream(key upstreamKey, roots *x509.CertPool) *upstream {
-	u := &upstream{upstreamKey: key}
+	u := &upstream{upstreamKey: key, dial: dial, opening: make(chan struct{}, maxOpening)}
 	u.tls = &tls.Config{
 		RootCAs: roots, ServerName: key.name, MinVersion: tls.VersionTLS12,
 		InsecureSkipVerify: key.insecure, //nolint:gosec // the route says so
 	}
 	u.transport = &http.Transport{
-		DialContext:            dial,
+		DialContext:            u.dial,
 		DialTLSContext:         u.dialTLS,
 		DisableCompression:     true, // nothing is compressed or decompressed on the way
 		MaxIdleConns:           maxIdle,
@@ -114,7 +129,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 }
 
 func (u *upstream) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	plain, err := dial(ctx, network, address)
+	plain, err := u.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +153,7 @@ func (u *upstream) connect(ctx context.Context) (net.Conn, error) {
 	if u.ssl {
 		return u.dialTLS(ctx, "tcp", u.address)
 	}
-	return dial(ctx, "tcp", u.address)
+	return u.dial(ctx, "tcp", u.address)
 }
 
 func (u *upstream) scheme() string {

@@ -8,8 +8,13 @@ import (
 	"time"
 )
 
-// maxRoutesFile bounds a routes file in bytes.
-const maxRoutesFile = 4 << 20
+const (
+	// maxRoutesFile bounds a routes file in bytes.
+	maxRoutesFile = 4 << 20
+	// quiet is how long a file must have read the same: one that is being written
+	// may be empty, or end within a line.
+	quiet = 50 * time.Millisecond
+)
 
 // Watch reads the routes file again and again, once in a period of every, until
 // ctx ends. When it differs from text, which is what it read like when its routes
@@ -26,6 +31,9 @@ func Watch(ctx context.Context, path string, text []byte, every time.Duration, c
 		case <-tick.C:
 		}
 		now, err := readRoutesFile(path)
+		if err == nil && !bytes.Equal(now, text) && !staysSame(ctx, path, now) {
+			continue
+		}
 		if err == nil && bytes.Equal(now, text) {
 			told = ""
 			continue
@@ -44,6 +52,15 @@ func Watch(ctx context.Context, path string, text []byte, every time.Duration, c
 		text, told = now, ""
 		changed(routes)
 	}
+}
+
+// staysSame reports whether the file still reads like text a moment later.
+func staysSame(ctx context.Context, path string, text []byte) bool {
+	if wait(ctx, quiet) != nil {
+		return false
+	}
+	again, err := readRoutesFile(path)
+	return err == nil && bytes.Equal(again, text)
 }
 
 func readRoutesFile(path string) ([]byte, error) {

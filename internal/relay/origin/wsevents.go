@@ -55,7 +55,11 @@ func (w *webSocketOverHTTP) open(ctx context.Context) (*fanout.Reply, error) {
 		w.header["Sec-WebSocket-Extensions"] = []string{"grip"}
 	}
 	for {
+		if err := w.target.startOpening(ctx); err != nil {
+			return nil, err
+		}
 		a, err := w.exchange(ctx, []grip.Event{{Type: grip.EventOpen}}, 0)
+		<-w.target.opening
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +112,7 @@ func (w *webSocketOverHTTP) takeAll(c *script, events []grip.Event) {
 
 // events implements bridge.
 func (w *webSocketOverHTTP) events(ctx context.Context, in []grip.Event) (*fanout.Reply, error) {
-	if len(in) == 1 && in[0].Type == grip.EventDisconnect {
+	if isDisconnect(in) {
 		w.held = 0 // what was not accepted is lost
 	}
 	c := new(script)
@@ -212,11 +216,15 @@ func tail(in []grip.Event, n int) []grip.Event {
 	return out
 }
 
+// isDisconnect reports whether in says that the client is gone: that is told once,
+// and waits for no target to come back.
+func isDisconnect(in []grip.Event) bool { return len(in) == 1 && in[0].Type == grip.EventDisconnect }
+
 // retry asks again if the target cannot be connected to: it may be starting anew.
 func (w *webSocketOverHTTP) retry(ctx context.Context, in []grip.Event) (*answer, error) {
 	for n := 0; ; n++ {
 		a, err := w.exchange(ctx, in, w.held)
-		if err == nil || n == connectRetries || !isConnectError(err) || ctx.Err() != nil {
+		if err == nil || n == connectRetries || !isConnectError(err) || ctx.Err() != nil || isDisconnect(in) {
 			return a, err
 		}
 		if err := wait(ctx, time.Second<<n+mrand.N(time.Second)); err != nil {
@@ -289,8 +297,10 @@ func (w *webSocketOverHTTP) read(resp *http.Response) (*answer, error) {
 	if a.ok {
 		limit = maxEvents
 		if contentType != eventsType {
-			w.backend.proxy.log.Warn("content type has parameters", "cause", "Pushpin takes such an answer for a refusal",
-				"type", contentType, "route", w.backend.route.String())
+			w.backend.odd.Do(func() {
+				w.backend.proxy.log.Warn("content type has parameters", "cause", "Pushpin takes such an answer for a refusal",
+					"type", contentType, "route", w.backend.route.String())
+			})
 		}
 	}
 	size := int64(bytes.MinRead)
@@ -354,6 +364,7 @@ func (a *answer) rest(content, closing int) (int, error) {
 
 // store keeps what the origin wants back with every later request.
 func (w *webSocketOverHTTP) store(h http.Header) {
+	full := false
 	for name, values := range h {
 		key, ok := strings.CutPrefix(name, setMeta)
 		if !ok || key == "" {
@@ -368,10 +379,13 @@ func (w *webSocketOverHTTP) store(h http.Header) {
 			continue
 		}
 		if w.metaSize+len(key)+len(values[0]) > maxMeta {
-			w.backend.proxy.log.Warn("meta not stored", "cause", "a socket may have 65536 bytes of it", "route", w.backend.route.String())
+			full = true
 			continue
 		}
 		w.metaSize += len(key) + len(values[0])
 		w.header[key] = values[:1]
+	}
+	if full {
+		w.backend.proxy.log.Warn("meta not stored", "cause", "a socket may have 65536 bytes of it", "route", w.backend.route.String())
 	}
 }

@@ -1,0 +1,141 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pubsubctl/pubsubctl/internal/client"
+	"github.com/pubsubctl/pubsubctl/internal/config"
+	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// fastlyAPI is the address of the platform's API unless the environment names one.
+const fastlyAPI = "https://api.fastly.com"
+
+// readBody takes the body of an item: the argument, or stdin if the user says so
+// or feeds us something.
+func (o gripOptions) readBody(ctx context.Context, d deps) ([]byte, error) {
+	named := len(o.body) > 0
+	if named && o.body[0] != "-" {
+		return []byte(o.body[0]), nil
+	}
+	missing := func(why string) error {
+		return ui.Problemf(ui.UsageMissingInput, "no body given").Because(why).
+			Try("pubsubctl grip publish " + pasteWord(o.item.Channel) + " 'hello'")
+	}
+	if !named && !d.io.InData {
+		return nil, missing("stdin is not a pipe or a file")
+	}
+	body, err := readWhole(ctx, d.io.In, maxItem)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) == 0 && !named:
+		return nil, missing("stdin is empty")
+	case len(body) > maxItem:
+		return nil, ui.Problemf(ui.UsageTooLarge, "the body is larger than any publish endpoint takes")
+	}
+	return body, nil
+}
+
+// gripTarget is where items go: the flag, else what a context that was named on
+// the command line says, else GRIP_URL, else the context. Its credentials are
+// redacted from then on.
+func (d deps) gripTarget(c *cobra.Command, flag string) (*client.GripTarget, error) {
+	named := c.Flags().Changed("context") || c.Flags().Changed("service-id")
+	from, text := "--grip-url", flag
+	if text == "" && !named {
+		from, text = "GRIP_URL", d.env("GRIP_URL")
+	}
+	if text == "" {
+		return d.contextTarget(c)
+	}
+	t, err := client.ParseGripURL(text)
+	if err != nil {
+		code := ui.ConfigBadURL
+		if from == "--grip-url" {
+			code = ui.UsageBadFlag
+		}
+		return nil, ui.Problemf(code, from+" is not usable").Because(err.Error()).
+			Try("pubsubctl grip publish --grip-url http://127.0.0.1:5561 CHANNEL BODY")
+	}
+	return d.hide(t), nil
+}
+
+func (d deps) hide(t *client.GripTarget) *client.GripTarget {
+	for _, secret := range t.Secrets() {
+		d.io.Secrets.Add(secret)
+	}
+	return t
+}
+
+// contextTarget publishes where the context is: beside a relay on this machine,
+// or through the API of a hosted service.
+func (d deps) contextTarget(c *cobra.Command) (*client.GripTarget, error) {
+	s, err := d.settings(c)
+	if err != nil {
+		return nil, err
+	}
+	if s.ServiceID.Origin.Level != config.Flag && onLoopback(s.URL.Text) {
+		return client.ParseGripURL("http://" + defaultControl)
+	}
+	switch {
+	case !s.ServiceID.IsSet():
+		return nil, ui.Problemf(ui.ConfigMissingURL, "it is not known where to publish").
+			Because("context " + quote(s.Context.Text) + " has no service_id, and there is no GRIP_URL").
+			Try("pubsubctl grip publish --grip-url URL CHANNEL BODY")
+	case !s.APIToken.IsSet():
+		return nil, ui.Problemf(ui.ConfigMissingKey, "no API token is known to publish to service "+s.ServiceID.Text).
+			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").
+			Try("pubsubctl context show --resolved")
+	}
+	token, err := d.secret(c.Context(), s.APIToken.Ref())
+	if err != nil {
+		return nil, err
+	}
+	api := fastlyAPI
+	if s.APIURL.IsSet() {
+		api = s.APIURL.Text
+	}
+	t, err := client.ServiceTarget(api, s.ServiceID.Text, token)
+	if err != nil {
+		return nil, ui.Problemf(ui.ConfigBadURL, "the address of the API is not usable").
+			Because("it comes from " + s.APIURL.Origin.String())
+	}
+	return d.hide(t), nil
+}
+
+// gripProblem explains why an item was not taken.
+func gripProblem(err error, target *client.GripTarget, timeout time.Duration) error {
+	e, ok := errors.AsType[*client.Error](err)
+	if !ok {
+		return err
+	}
+	p := ui.Problem{Code: ui.Code(e.Code()), Chain: err, Why: evidence(e)}
+	at := target.String()
+	text := "the endpoint " + at + " did not take the item"
+	switch e.Category {
+	case client.CategoryAuth:
+		text = "the endpoint " + at + " refuses the credential"
+		p.Why += "; GRIP_URL carries the key as ?key=, the context as its api_token"
+	case client.CategoryNotFound:
+		text = at + " is no publish endpoint"
+		p.Why += "; the path of the GRIP URL is wrong, or another server answers there"
+	case client.CategoryTimeout:
+		text, p.Why = "no answer from "+at+" within "+ui.FormatDuration(timeout), ""
+	case client.CategoryNetwork:
+		text, p.Why = "cannot reach "+at, innermost(e)
+		if onLoopback(at) {
+			p.Next = "pubsubctl relay"
+		}
+	}
+	if e.Reason == "too_large" {
+		text = "the item is larger than " + at + " takes"
+	}
+	p.Err = errors.New(strings.TrimSpace(text))
+	return p
+}
