@@ -112,8 +112,8 @@ func (m Model) filterText() string {
 	if m.filterErr != "" {
 		parts = append(parts, "fails on some: "+m.filterErr)
 	}
-	if m.hidden > 0 {
-		parts = append(parts, "hides "+grouped(m.hidden))
+	if n := m.hidden(); n > 0 {
+		parts = append(parts, "hides "+grouped(uint64(n)))
 	}
 	if m.search.filter.isSet() {
 		parts = append(parts, "search "+clean(m.search.filter.text))
@@ -133,7 +133,7 @@ func (m Model) keptText() string {
 // smallFooter is the second line on screens that have no room for it above.
 func (m Model) smallFooter() string {
 	text := m.whereText()
-	if m.filter.isSet() || m.anyHidden() {
+	if m.filter.isSet() || m.hidden() > 0 {
 		text += "  " + m.filterText()
 	}
 	kept := m.keptText()
@@ -143,8 +143,6 @@ func (m Model) smallFooter() string {
 	}
 	return m.paint(m.whereStyle(), cut(text+"  "+kept, m.width, m.more()))
 }
-
-func (m Model) anyHidden() bool { return m.hidden > 0 }
 
 // banner says why the connection is not there, and what to do: the sentence, the
 // evidence, the command.

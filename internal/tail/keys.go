@@ -97,7 +97,7 @@ func topicCommands() []command {
 		bind(groupTopics, Model.toggleMute, "m", "mute the topic", "m"),
 		bind(groupTopics, Model.toggleSolo, "o", "list only this topic", "o"),
 		bind(groupTopics, Model.openPublish, "p", "publish", "p"),
-		bind(groupTopics, still(Model.reconnect), "r", "reconnect", "r"),
+		bind(groupTopics, func(m Model) (Model, tea.Cmd) { return m.reconnect().scan() }, "r", "reconnect", "r"),
 	}
 }
 

@@ -65,8 +65,7 @@ type Model struct {
 	// The list: which entries are shown, and where we are in them.
 	filter    filter
 	shown     *shown
-	scanning  bool   // a scanMsg is on its way
-	hidden    uint64 // messages the filter left out
+	scanning  bool // a scanMsg is on its way
 	filterErr string
 	cursor    uint64 // position of the selected entry, 0 if none
 	top       uint64 // position of the first visible row

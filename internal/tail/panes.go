@@ -142,7 +142,7 @@ func (m Model) emptyText() []string {
 	switch {
 	case len(m.topics) == 0:
 		return []string{"no topic is followed: press a and type its name"}
-	case m.total.count > 0 && m.hidden > 0:
+	case m.hidden() > 0:
 		return []string{"everything is hidden by the filter, or by mute and solo", "f changes the filter; m and o on a topic list it again"}
 	case m.openLinks() > 0:
 		return []string{"no message yet", "p publishes one"}

@@ -39,7 +39,7 @@ type scanMsg struct{}
 // rescan starts over, after a change of what is listed.
 func (m Model) rescan() Model {
 	*m.shown = shown{next: m.ring.first}
-	m.hidden, m.filterErr = 0, ""
+	m.filterErr = ""
 	return m
 }
 
@@ -67,7 +67,6 @@ func (m Model) scan() (Model, tea.Cmd) {
 func (m Model) look(pos uint64) Model {
 	e := m.ring.at(pos)
 	if e.kind == kindMessage && !m.audible(e.topic) {
-		m.hidden++
 		return m
 	}
 	ok, err := m.filter.matches(e)
@@ -81,10 +80,13 @@ func (m Model) look(pos uint64) Model {
 	}
 	if ok {
 		m.shown.positions = append(m.shown.positions, pos)
-	} else {
-		m.hidden++
 	}
 	return m
+}
+
+// hidden is how many entries that are kept are not listed.
+func (m Model) hidden() int {
+	return int(m.shown.next-min(m.shown.next, m.ring.first)) - len(m.shown.all())
 }
 
 // rows are the positions the list may show now: all that pass, and while paused
@@ -107,6 +109,9 @@ func indexIn(rows []uint64, pos uint64) int {
 // place keeps the cursor on an entry that is there and the entry on the screen.
 func (m Model) place() Model {
 	rows := m.rows()
+	if !m.follow && m.cursor >= m.shown.next && m.ring.at(m.cursor) != nil {
+		return m // a scan has not come to the selected entry yet
+	}
 	if len(rows) == 0 {
 		m.cursor, m.top = 0, 0
 		return m.refreshDetail()

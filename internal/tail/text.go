@@ -84,8 +84,11 @@ func appendSpelled(out []byte, r rune) []byte {
 
 // runeColumns is how many columns r takes, as the renderer counts them.
 func runeColumns(r rune) int {
-	if r < 0x7f {
+	switch { // what is common is spared the look-up, which allocates
+	case r < 0x7f:
 		return 1
+	case r >= 0x3041 && r <= 0x3096, r >= 0x30a1 && r <= 0x30ff, r >= 0x4e00 && r <= 0x9fff, r >= 0xac00 && r <= 0xd7a3:
+		return 2
 	}
 	return ansi.StringWidthWc(string(r))
 }

@@ -17,7 +17,7 @@ import (
 
 // View draws the screen.
 func (m Model) View() tea.View {
-	v := tea.View{AltScreen: true, WindowTitle: "pubsubctl tail"}
+	v := tea.View{AltScreen: true} // no title: the one from before cannot be restored
 	if m.o.Mouse {
 		v.MouseMode = tea.MouseModeCellMotion
 	}
