@@ -38,7 +38,7 @@ func TestPublishPaneChecksAndSends(t *testing.T) {
 		t.Errorf("summary %+v", sum)
 	}
 	m = press(t, m, "tab")
-	m.draft.topic.SetValue("new")
+	m.draft.topic.SetValue("new") // the test owns this draft
 	m = enters(t, m, "s")
 	if !m.draft.denied {
 		t.Error("a topic that is not granted is not marked")

@@ -107,9 +107,14 @@ func withID(ids map[pubsub.Topic]string, t pubsub.Topic, id string) map[pubsub.T
 	return ids
 }
 
-// linkIndex finds a subscription; one that was ended since is not there.
-func (m Model) linkIndex(feed int) int {
-	return slices.IndexFunc(m.links, func(l link) bool { return l.id == feed })
+// linkOf finds a subscription; one that was ended since is not there.
+func linkOf(links []link, feed int) int {
+	for i := range links {
+		if links[i].id == feed {
+			return i
+		}
+	}
+	return -1
 }
 
 // heard takes what a client says about its connection.

@@ -39,10 +39,11 @@ const (
 
 // Model is the whole state of the view. It is a value: Update returns the next
 // one. What it points to (ring, shown, meters) is shared with older copies, which
-// nobody may use any more.
+// nobody may use any more. The text fields are large and therefore pointers, too,
+// so that a copy stays cheap.
 type Model struct {
 	// Static after New.
-	o        Options
+	o        *Options
 	feeds    *feeds
 	commands []command
 	began    time.Time
@@ -57,10 +58,7 @@ type Model struct {
 
 	topics      []watchedTopic
 	topicCursor int
-	total       *meter
-	sizes       *histogram
-	delays      *histogram // in microseconds, of messages that hold a time
-	ring        *ring
+	books
 
 	// The list: which entries are shown, and where we are in them.
 	filter    filter
@@ -78,9 +76,9 @@ type Model struct {
 	mode   mode
 	detail detail
 
-	input   textinput.Model
-	problem string // what is wrong with the input
-	draft   draft
+	input   *textinput.Model // never changed, but replaced; so is draft
+	problem string           // what is wrong with the input
+	draft   *draft
 	again   pending
 	scroll  int // of help and statistics
 
@@ -99,9 +97,9 @@ func New(ctx context.Context, o Options) Model {
 	o = o.filled()
 	now := o.Now()
 	m := Model{
-		o: o, feeds: newFeeds(ctx, o.Service), commands: allCommands(), began: now, now: now,
-		total: &meter{}, sizes: &histogram{}, delays: &histogram{}, trips: &histogram{},
-		ring: newRing(o.Messages, o.Bytes), shown: &shown{next: 1}, follow: true,
+		o: &o, feeds: newFeeds(ctx, o.Service), commands: allCommands(), began: now, now: now,
+		books: books{ring: newRing(o.Messages, o.Bytes), total: &meter{}, sizes: &histogram{}, delays: &histogram{}},
+		trips: &histogram{}, shown: &shown{next: 1}, follow: true,
 		input: newInput(), draft: newDraft(),
 	}
 	for _, t := range o.Topics {
@@ -109,19 +107,16 @@ func New(ctx context.Context, o Options) Model {
 			m.topics = append(m.topics, newTopic(t))
 		}
 	}
-	if len(m.topics) > 0 {
-		m.draft.topic.SetValue(string(m.topics[0].name))
-	}
 	return m.connect(m.followed())
 }
 
-func newInput() textinput.Model {
+func newInput() *textinput.Model {
 	in := textinput.New()
 	in.Prompt = ""
 	in.CharLimit = 4096
 	in.SetVirtualCursor(false)
 	in.SetStyles(textinput.Styles{})
-	return in
+	return &in
 }
 
 func newBody() textarea.Model {

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -9,9 +10,29 @@ import (
 // ask opens the line at the bottom.
 func (m Model) ask(what mode, value string) (Model, tea.Cmd) {
 	m.mode, m.problem = what, ""
-	m.input.SetValue(value)
-	m.input.CursorEnd()
-	return m, m.input.Focus()
+	return m.typed(func(in *textinput.Model) tea.Cmd {
+		in.SetValue(value)
+		in.CursorEnd()
+		return in.Focus()
+	})
+}
+
+// typed replaces the line by a changed copy.
+func (m Model) typed(change func(*textinput.Model) tea.Cmd) (Model, tea.Cmd) {
+	in := *m.input
+	cmd := change(&in)
+	m.input = &in
+	return m, cmd
+}
+
+// feedInput gives a message to the line.
+func (m Model) feedInput(msg tea.Msg) (Model, tea.Cmd) {
+	m, cmd := m.typed(func(in *textinput.Model) (cmd tea.Cmd) {
+		*in, cmd = in.Update(msg)
+		return cmd
+	})
+	m.problem = m.objection()
+	return m, cmd
 }
 
 // prompt is the word in front of the line.
@@ -51,25 +72,19 @@ func (m Model) edit(k tea.KeyPressMsg) (Model, tea.Cmd) {
 	case "enter":
 		return m.commit()
 	}
-	var cmd tea.Cmd
-	m.input, cmd = m.input.Update(k)
-	m.problem = m.objection()
-	return m, cmd
+	return m.feedInput(k)
 }
 
 // paste gives pasted text to what is being typed; elsewhere it is dropped, for
 // its letters are no commands.
 func (m Model) paste(p tea.PasteMsg) (Model, tea.Cmd) {
-	var cmd tea.Cmd
 	switch m.mode {
 	case modePublish:
-		m.draft, cmd = m.draft.update(p)
-		return m, cmd
+		return m.write(func(d *draft) tea.Cmd { return d.update(p) })
 	case modeSearch, modeFilter, modeAdd, modeExport:
-		m.input, cmd = m.input.Update(p)
-		m.problem = m.objection()
+		return m.feedInput(p)
 	}
-	return m, cmd
+	return m, nil
 }
 
 // objection is what is wrong with the line so far.

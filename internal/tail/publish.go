@@ -29,14 +29,21 @@ type draft struct {
 	denied bool
 }
 
-func newDraft() draft { return draft{topic: newInput(), body: newBody(), onBody: true} }
+func newDraft() *draft { return &draft{topic: *newInput(), body: newBody(), onBody: true} }
 
-// sized fits the fields to the screen.
-func (d draft) sized(width, height int) draft {
+// write replaces the draft by a changed copy.
+func (m Model) write(change func(*draft) tea.Cmd) (Model, tea.Cmd) {
+	d := *m.draft
+	cmd := change(&d)
+	m.draft = &d
+	return m, cmd
+}
+
+// size fits the fields to the screen.
+func (d *draft) size(width, height int) {
 	d.topic.SetWidth(max(1, width-10))
 	d.body.SetWidth(max(4, width-2))
 	d.body.SetHeight(bodyRows(height))
-	return d
 }
 
 // bodyRows is how many lines of the body are visible.
@@ -44,86 +51,88 @@ func bodyRows(height int) int { return min(max(height/4, 1), 12) }
 
 // openPublish opens the pane, on the topic that is meant.
 func (m Model) openPublish() (Model, tea.Cmd) {
-	if i := m.meantTopic(); i >= 0 && m.draft.body.Value() == "" {
-		m.draft.topic.SetValue(string(m.topics[i].name))
-	}
 	m.mode = modePublish
-	m.draft.onBody = m.draft.topic.Value() != ""
-	m = m.askScope()
-	var cmd tea.Cmd
-	m.draft, cmd = m.draft.focus()
-	return m, cmd
-}
-
-func (m Model) askScope() Model {
-	topic := pubsub.Topic(m.draft.topic.Value())
-	m.draft.scope, m.draft.denied = "", false
-	if topic != "" {
-		text, granted := m.o.Service.Scope(topic)
-		m.draft.scope, m.draft.denied = clean(m.o.Secrets.Redact(text)), !granted
+	topic := m.draft.topic.Value()
+	if i := m.meantTopic(); i >= 0 && m.draft.body.Value() == "" {
+		topic = string(m.topics[i].name)
 	}
-	return m
+	return m.write(func(d *draft) tea.Cmd {
+		d.topic.SetValue(topic)
+		d.askScope(m.o)
+		return d.focusOn(topic != "")
+	})
 }
 
-func (d draft) focus() (draft, tea.Cmd) {
-	if d.onBody {
+// askScope finds out what the token allows for the topic.
+func (d *draft) askScope(o *Options) {
+	d.scope, d.denied = "", false
+	if topic := pubsub.Topic(d.topic.Value()); topic != "" {
+		text, granted := o.Service.Scope(topic)
+		d.scope, d.denied = clean(o.Secrets.Redact(text)), !granted
+	}
+}
+
+// focusOn puts the cursor into the body or into the topic.
+func (d *draft) focusOn(body bool) tea.Cmd {
+	d.onBody = body
+	if body {
 		d.topic.Blur()
-		return d, d.body.Focus()
+		return d.body.Focus()
 	}
 	d.body.Blur()
-	return d, d.topic.Focus()
+	return d.topic.Focus()
 }
 
-func (d draft) update(msg tea.Msg) (draft, tea.Cmd) {
-	var cmd tea.Cmd
+func (d *draft) update(msg tea.Msg) (cmd tea.Cmd) {
 	if d.onBody {
 		d.body, cmd = d.body.Update(msg)
 	} else {
 		d.topic, cmd = d.topic.Update(msg)
 	}
-	return d, cmd
+	return cmd
 }
 
 // compose gives a key to the publish pane.
 func (m Model) compose(k tea.KeyPressMsg) (Model, tea.Cmd) {
-	var cmd tea.Cmd
 	switch k.String() {
 	case "esc":
 		m.mode = modeBrowse
-		return m, nil
-	case "tab", "shift+tab":
-		m.draft.onBody = !m.draft.onBody
-		m.draft, cmd = m.draft.focus()
-		return m, cmd
-	case "ctrl+r":
-		m.draft.retain = !m.draft.retain
-		return m, nil
-	case "alt+enter", "shift+enter", "ctrl+j":
-		if m.draft.onBody {
-			m.draft.body.InsertString("\n")
-		}
 		return m, nil
 	case "ctrl+s":
 		return m.sendDraft()
 	case "enter":
 		return m.enterDraft()
 	}
-	topic := m.draft.topic.Value()
-	m.draft, cmd = m.draft.update(k)
-	if m.draft.topic.Value() != topic {
-		m = m.askScope()
+	return m.write(func(d *draft) tea.Cmd { return d.press(k, m.o) })
+}
+
+// press is a key that changes the draft.
+func (d *draft) press(k tea.KeyPressMsg, o *Options) tea.Cmd {
+	switch k.String() {
+	case "tab", "shift+tab":
+		return d.focusOn(!d.onBody)
+	case "ctrl+r":
+		d.retain = !d.retain
+		return nil
+	case "alt+enter", "shift+enter", "ctrl+j":
+		if d.onBody {
+			d.body.InsertString("\n")
+		}
+		return nil
 	}
-	return m, cmd
+	topic := d.topic.Value()
+	cmd := d.update(k)
+	if d.topic.Value() != topic {
+		d.askScope(o)
+	}
+	return cmd
 }
 
 // enterDraft goes from the topic to the body, and from there sends. An empty
 // message is sent by ctrl+s only, because a slip is more likely.
 func (m Model) enterDraft() (Model, tea.Cmd) {
 	if !m.draft.onBody {
-		var cmd tea.Cmd
-		m.draft.onBody = true
-		m.draft, cmd = m.draft.focus()
-		return m, cmd
+		return m.write(func(d *draft) tea.Cmd { return d.focusOn(true) })
 	}
 	if m.draft.body.Value() == "" {
 		return m.say("the message is empty; ctrl+s sends it all the same"), nil
@@ -181,7 +190,7 @@ func (m Model) wasPublished(p publishedMsg) Model {
 	m.published++
 	m.trips.add(uint64(p.took.Microseconds()))
 	if !p.again && m.draft.body.Value() == string(p.body) {
-		m.draft.body.Reset()
+		m, _ = m.write(func(d *draft) tea.Cmd { d.body.Reset(); return nil })
 	}
 	what := "published to "
 	if p.again {
@@ -224,7 +233,7 @@ func (m Model) answer(k tea.KeyPressMsg) (Model, tea.Cmd) {
 }
 
 // verdict says whether the draft is the JSON it seems to be.
-func (d draft) verdict() (text string, ok bool) {
+func (d *draft) verdict() (text string, ok bool) {
 	body := []byte(d.body.Value())
 	switch {
 	case len(body) == 0:

@@ -47,13 +47,23 @@ func (m Model) rescan() Model {
 // message, so that keys come in between.
 func (m Model) scan() (Model, tea.Cmd) {
 	m.shown.forget(m.ring.first)
-	for end := time.Now().Add(slice); m.shown.next < m.ring.next; {
+	for end, lens := time.Now().Add(slice), m.lens(); m.shown.next < m.ring.next; {
 		pos := m.shown.next
 		if pos%16 == 0 && time.Now().After(end) {
 			break
 		}
 		m.shown.next++
-		m = m.look(pos)
+		ok, err := lens.accepts(m.ring.at(pos))
+		if ok {
+			m.shown.positions = append(m.shown.positions, pos)
+		}
+		if errors.Is(err, errSlowFilter) {
+			m.filter = filter{}
+			m = m.complain(err.Error() + "; the filter is off").rescan()
+			lens = m.lens()
+		} else if err != nil && m.filterErr == "" {
+			m.filterErr = clean(err.Error())
+		}
 	}
 	m = m.place()
 	if m.shown.next < m.ring.next && !m.scanning {
@@ -61,27 +71,6 @@ func (m Model) scan() (Model, tea.Cmd) {
 		return m, func() tea.Msg { return scanMsg{} }
 	}
 	return m, nil
-}
-
-// look judges one entry.
-func (m Model) look(pos uint64) Model {
-	e := m.ring.at(pos)
-	if e.kind == kindMessage && !m.audible(e.topic) {
-		return m
-	}
-	ok, err := m.filter.matches(e)
-	switch {
-	case errors.Is(err, errSlowFilter):
-		m.filter = filter{}
-		m = m.complain(err.Error() + "; the filter is off")
-		return m.rescan()
-	case err != nil && m.filterErr == "":
-		m.filterErr = clean(err.Error())
-	}
-	if ok {
-		m.shown.positions = append(m.shown.positions, pos)
-	}
-	return m
 }
 
 // hidden is how many entries that are kept are not listed.

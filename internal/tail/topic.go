@@ -22,10 +22,18 @@ func newTopic(name pubsub.Topic) watchedTopic {
 	return watchedTopic{name: name, meter: &meter{}, sizes: &histogram{}}
 }
 
-// topicIndex finds the row of a topic, -1 if there is none.
-func (m Model) topicIndex(name pubsub.Topic) int {
-	return slices.IndexFunc(m.topics, func(t watchedTopic) bool { return t.name == name })
+// topicOf finds the row of a topic, -1 if there is none.
+func topicOf(topics []watchedTopic, name pubsub.Topic) int {
+	for i := range topics {
+		if topics[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
+
+// topicIndex is topicOf the watched ones.
+func (m Model) topicIndex(name pubsub.Topic) int { return topicOf(m.topics, name) }
 
 // followed are the names that subscriptions are for.
 func (m Model) followed() []pubsub.Topic {
@@ -36,15 +44,36 @@ func (m Model) followed() []pubsub.Topic {
 	return names
 }
 
+// lens decides what is listed: the filter, and which topics are heard.
+type lens struct {
+	filter  filter
+	topics  []watchedTopic
+	anySolo bool
+	quiet   bool // some topic is muted or solo
+}
+
+func (m Model) lens() lens {
+	solo := m.anySolo()
+	quiet := solo || slices.ContainsFunc(m.topics, func(t watchedTopic) bool { return t.muted })
+	return lens{filter: m.filter, topics: m.topics, anySolo: solo, quiet: quiet}
+}
+
+// accepts reports whether an entry is listed.
+func (l lens) accepts(e *entry) (bool, error) {
+	if l.quiet && e.kind == kindMessage && !l.audible(e.topic) {
+		return false, nil
+	}
+	return l.filter.matches(e)
+}
+
 // audible reports whether messages of a topic are listed: it is not muted, and if
 // some are solo, it is one of them.
-func (m Model) audible(name pubsub.Topic) bool {
-	i := m.topicIndex(name)
+func (l lens) audible(name pubsub.Topic) bool {
+	i := topicOf(l.topics, name)
 	if i < 0 {
-		return !m.anySolo()
+		return !l.anySolo
 	}
-	t := m.topics[i]
-	return !t.muted && (t.solo || !m.anySolo())
+	return !l.topics[i].muted && (l.topics[i].solo || !l.anySolo)
 }
 
 func (m Model) anySolo() bool {

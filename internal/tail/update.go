@@ -3,6 +3,7 @@ package tail
 import (
 	"time"
 
+	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
@@ -41,8 +42,8 @@ func (m Model) Update(msg tea.Msg) (Model, tea.Cmd) {
 // resize lays the screen out anew; the selection stays.
 func (m Model) resize(width, height int) Model {
 	m.width, m.height = width, height
-	m.input.SetWidth(max(1, width-14))
-	m.draft = m.draft.sized(width, height)
+	m, _ = m.typed(func(in *textinput.Model) tea.Cmd { in.SetWidth(max(1, width-14)); return nil })
+	m, _ = m.write(func(d *draft) tea.Cmd { d.size(width, height); return nil })
 	return m.place()
 }
 
@@ -66,11 +67,11 @@ func (m Model) take(batch batchMsg) (Model, tea.Cmd) {
 		if h.crash != nil {
 			return m, func() tea.Msg { return crashedMsg{h.crash} }
 		}
-		i := m.linkIndex(h.feed)
+		i := linkOf(m.links, h.feed)
 		switch {
 		case i < 0: // ended since
 		case h.event.Kind == client.KindMessage:
-			m = m.message(i, h.event)
+			m.books.enter(&m.links[i], m.topics, h.event)
 		default:
 			m = m.heard(i, h.event)
 		}
@@ -79,27 +80,35 @@ func (m Model) take(batch batchMsg) (Model, tea.Cmd) {
 	return m, tea.Batch(m.feeds.next(), more)
 }
 
-// message puts one message into the ring and counts it.
-func (m Model) message(i int, e client.Event) Model {
-	t := m.topicIndex(e.Message.Topic)
+// books are the ring and the counters over all topics.
+type books struct {
+	ring   *ring
+	total  *meter
+	sizes  *histogram
+	delays *histogram // in microseconds, of messages that hold a time
+}
+
+// enter puts one message into the ring and counts it. A message of a topic that
+// was removed since is left out.
+func (b books) enter(l *link, topics []watchedTopic, e client.Event) {
+	t := topicOf(topics, e.Message.Topic)
 	if t < 0 {
-		return m // removed since
+		return
 	}
-	if m.links[i].asked.Durable && e.Message.ID != "" {
-		m.links[i].asked.LastID = e.Message.ID
+	if l.asked.Durable && e.Message.ID != "" {
+		l.asked.LastID = e.Message.ID
 	}
 	data := e.Message.Data
 	size := len(data)
-	m.total.add(e.Time, size)
-	m.sizes.add(uint64(size))
-	m.topics[t].meter.add(e.Time, size)
-	m.topics[t].sizes.add(uint64(size))
+	b.total.add(e.Time, size)
+	b.sizes.add(uint64(size))
+	topics[t].meter.add(e.Time, size)
+	topics[t].sizes.add(uint64(size))
 	if sent, ok := sentAt(data, e.Time); ok {
-		m.delays.add(uint64(max(0, e.Time.Sub(sent).Microseconds())))
+		b.delays.add(uint64(max(0, e.Time.Sub(sent).Microseconds())))
 	}
-	m.ring.add(&entry{
+	b.ring.add(&entry{
 		kind: kindMessage, at: e.Time, topic: e.Message.Topic, id: e.Message.ID, event: e.Message.Name, transport: e.Transport,
-		conn: e.Conn, data: data, retained: e.Message.Retained, binary: isBinary(data), number: m.total.count,
+		conn: e.Conn, data: data, retained: e.Message.Retained, binary: isBinary(data), number: b.total.count,
 	})
-	return m
 }
