@@ -46,7 +46,7 @@ class Shell(Window):
     def status(self):
         """The exit code of the last command, and that the line settings are those of a shell."""
         self.run("echo status $?; stty -g | cmp - settings && echo same")
-        found = self.until(r"^status (\d+)\n(.*)$", "no exit code")
+        found = self.until(r"^status (\d+)\n(same|.*differ.*)$", "no exit code")
         modes = self.ask("display", "-p", "#{alternate_on}#{mouse_any_flag}#{cursor_flag}").strip()
         check(found.group(2) == "same" and modes == "001", "the terminal is as it was")
         return int(found.group(1))

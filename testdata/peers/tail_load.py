@@ -176,9 +176,9 @@ def measure(window, relay, seconds, rate):
     check(os.waitstatus_to_exitcode(status) == 0, "q: exit code 0")
     check(got == count and kept + dropped == got, "all %d messages arrived, each is kept or counted as dropped" % count)
     check(kept <= 10_000, "at most 10,000 are kept")
-    if p99 >= 50 + floor99:
-        raise Busy("a key takes %.1f ms at p99, cat %.1f ms" % (p99, floor99))
-    check(True, "a key answers within 50 ms at p99, beyond what cat takes")
+    if p99 >= 50 + floor_most:
+        raise Busy("a key takes %.1f ms at p99, cat at most %.1f ms" % (p99, floor_most))
+    check(True, "a key answers within 50 ms at p99, beyond the most that cat takes")
     check(1 < frames / took <= 31, "at most 30 frames a second")
     check(cpu / took <= 1, "tail takes at most one core")
     check(memory < 300, "memory is bounded")
