@@ -298,3 +298,21 @@ func TestReconnectResumesDurableTopicsByID(t *testing.T) {
 	}
 	wantScreen(t, m, "gap: connected again by hand")
 }
+
+func TestCursorStandsBehindWideCharacters(t *testing.T) {
+	m := enters(t, press(t, open(t, 80, 24, nil, "chat"), "a"), "x漢字e")
+	if c := m.View().Cursor; c == nil || c.X != len("add topic: ")+6 || c.Y != 23 {
+		t.Errorf("the cursor is at %+v", c)
+	}
+	m = press(t, press(t, m, "esc"), "p")
+	if c := m.View().Cursor; c == nil || c.X != 2 {
+		t.Errorf("the cursor of an empty message is at %+v", c)
+	}
+	m = press(t, enters(t, m, "漢字"), "tab")
+	if c := m.View().Cursor; c == nil || c.X != 8+4 {
+		t.Errorf("the cursor behind a topic is at %+v", c)
+	}
+	if c := press(t, m, "esc").View().Cursor; c != nil {
+		t.Errorf("there is a cursor at %+v where nothing is typed", c)
+	}
+}

@@ -93,14 +93,19 @@ func (m Model) whereText() string {
 	switch {
 	case m.paused != 0:
 		return fmt.Sprintf("PAUSED, %s new", grouped(uint64(m.waiting())))
-	case m.shown.next < m.ring.next:
-		return fmt.Sprintf("looking, %d %%", 100*(m.shown.next-m.ring.first)/max(1, m.ring.next-m.ring.first))
+	case m.ring.len() > 0 && m.seen() < 90: // what is left is looked at before one could read this
+		return fmt.Sprintf("looking, %d %%", m.seen())
 	case m.follow:
 		return "following"
 	case len(rows) == 0:
 		return "nothing listed"
 	}
 	return fmt.Sprintf("at %s of %s", grouped(uint64(indexIn(rows, m.cursor)+1)), grouped(uint64(len(rows))))
+}
+
+// seen is how much of what is kept the filter has looked at, in percent.
+func (m Model) seen() int {
+	return int(100 * (m.shown.next - min(m.shown.next, m.ring.first)) / max(1, m.ring.next-m.ring.first))
 }
 
 // filterText is the filter and what it hides.

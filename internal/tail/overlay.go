@@ -193,9 +193,5 @@ func (m Model) draftCaret() *tea.Cursor {
 		}
 		return c
 	}
-	c := m.draft.topic.Cursor()
-	if c != nil {
-		c.X, c.Y = c.X+8, top+1
-	}
-	return c
+	return caretIn(&m.draft.topic, 8, top+1)
 }

@@ -10,6 +10,7 @@ package tail
 import (
 	"strings"
 
+	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
 
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -197,14 +198,23 @@ func (m Model) promptLine() string {
 func (m Model) caret() *tea.Cursor {
 	switch {
 	case m.prompt() != "":
-		c := m.input.Cursor()
-		if c != nil {
-			c.X += columns(m.prompt())
-			c.Y = m.height - 1
-		}
-		return c
+		return caretIn(m.input, columns(m.prompt()), m.height-1)
 	case m.mode == modePublish:
 		return m.draftCaret()
 	}
 	return nil
+}
+
+// caretIn is the cursor of a field that begins at x, y. The field itself counts
+// characters, not columns, which are the same only if none is wide.
+func caretIn(in *textinput.Model, x, y int) *tea.Cursor {
+	c := in.Cursor()
+	if c == nil {
+		return nil
+	}
+	if columns(clean(in.Value())) < in.Width() { // all of it is visible
+		c.X = columns(clean(string([]rune(in.Value())[:in.Position()])))
+	}
+	c.X, c.Y = c.X+x, y
+	return c
 }
