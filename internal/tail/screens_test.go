@@ -198,3 +198,16 @@ func FuzzScreen(f *testing.F) {
 		}
 	})
 }
+
+// TestEverySizeHolds draws each state at sizes nobody would choose.
+func TestEverySizeHolds(t *testing.T) {
+	for _, s := range scenes() {
+		m := s.make(t, open(t, 80, 24, nil, "chat", "orders"))
+		for _, w := range []int{1, 2, 3, 5, 8, 13, 21, 34, 55, 70, 149, 150, 300} {
+			for _, h := range []int{1, 2, 3, 4, 5, 7, 11, 12, 13, 16, 100} {
+				m = m.resize(w, h)
+				checkScreen(t, fmt.Sprintf("%s at %dx%d", s.name, w, h), screen(m), w, h, false)
+			}
+		}
+	}
+}

@@ -12,8 +12,17 @@ import (
 
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/pubsubctl/pubsubctl/internal/ui"
+)
+
+// The screen is made for fullWidth and more; between, what does not fit is cut
+// off, and below, only the state is shown.
+const (
+	fullWidth   = 40
+	leastWidth  = 12
+	leastHeight = 4
 )
 
 // View draws the screen.
@@ -24,6 +33,19 @@ func (m Model) View() tea.View {
 	}
 	if m.width < 1 || m.height < 1 {
 		return v // the size is not known yet
+	}
+	v.Content = strings.Join(m.screenLines(), "\n")
+	v.Cursor = m.caret()
+	return v
+}
+
+// screenLines are exactly as many lines as the screen has.
+func (m Model) screenLines() []string {
+	if m.width < leastWidth || m.height < leastHeight {
+		lines := make([]string, m.height)
+		lines[0] = cut(m.stateWord(), m.width, "")
+		lines[m.height-1] = cut("too small", m.width, "")
+		return lines
 	}
 	lines := m.headerLines()
 	l := m.layout()
@@ -36,10 +58,13 @@ func (m Model) View() tea.View {
 	for len(lines) < m.height-1 {
 		lines = append(lines, "")
 	}
-	lines = append(lines[:max(0, m.height-1)], m.footer())
-	v.Content = strings.Join(lines, "\n")
-	v.Cursor = m.caret()
-	return v
+	lines = append(lines[:m.height-1], m.footer())
+	if m.width < fullWidth {
+		for i := range lines {
+			lines[i] = ansi.TruncateWc(lines[i], m.width, "")
+		}
+	}
+	return lines
 }
 
 // bodyLines are the panes, or what lies over them.
