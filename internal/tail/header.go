@@ -62,7 +62,11 @@ func (m Model) about() string {
 	if m.o.Durable {
 		parts = append(parts, "durable")
 	}
-	return clean(strings.Join(append(parts, m.o.Context, m.o.URL), "  "))
+	name := m.o.Context
+	if m.o.Protected {
+		name += " (protected)"
+	}
+	return clean(strings.Join(append(parts, name, m.o.URL), "  "))
 }
 
 // secondLine is where we are, what is left out, and what is kept.
