@@ -22,15 +22,15 @@ func TestPublishPaneChecksAndSends(t *testing.T) {
 	s := &silent{}
 	m := open(t, 100, 30, func(o *Options) { o.Service = s }, "chat", "news")
 	m = press(t, m, "p")
-	wantScreen(t, m, "topic chat", "empty, 0 of 32,512 bytes", "token: grants write to: chat")
+	wantScreen(t, m, "topic chat", "empty (0 of 32,512 bytes)", "token: grants write to: chat")
 	m = press(t, m, "enter")
 	wantScreen(t, m, "the message is empty")
 	m = enters(t, m, `{"a":`)
 	wantScreen(t, m, "not JSON: line 1, column 5")
 	m = press(t, enters(t, m, `1}`), "ctrl+j")
-	wantScreen(t, m, "JSON ok, 8 of 32,512 bytes")
+	wantScreen(t, m, "JSON ok (8 of 32,512 bytes)")
 	m = press(t, m, "ctrl+r", "enter")
-	wantScreen(t, m, "published to chat (8 bytes, 1.5 ms)", "publish, retained", "empty, 0 of")
+	wantScreen(t, m, "published to chat (8 bytes, 1.5 ms)", "publish, retained", "empty (0 of")
 	if want := []string{"chat {\"a\":1}\n true"}; !slices.Equal(s.published, want) {
 		t.Errorf("published %q, want %q", s.published, want)
 	}
@@ -49,9 +49,9 @@ func TestFailedPublishKeepsTheDraft(t *testing.T) {
 	s := &silent{refuse: errors.New("no")}
 	m := press(t, open(t, 100, 30, func(o *Options) { o.Service = s }, "chat"), "p")
 	m = press(t, enters(t, m, "text"), "enter")
-	wantScreen(t, m, `not allowed to publish to "chat"; next: pubsubctl token mint`, "text, 4 of")
+	wantScreen(t, m, `not allowed to publish to "chat"; next: pubsubctl token mint`, "text (4 of")
 	m = press(t, m, "esc", "p")
-	wantScreen(t, m, "text, 4 of")
+	wantScreen(t, m, "text (4 of")
 }
 
 func TestPastedTextIsOneMessage(t *testing.T) {

@@ -180,7 +180,7 @@ func (m Model) verdictLine() string {
 	if !ok || size > pubsub.MaxPayload {
 		style = ui.Yellow
 	}
-	return m.paint(style, cut(fmt.Sprintf("  %s, %s of %s bytes", text, grouped(uint64(size)), grouped(pubsub.MaxPayload)), m.width, m.more()))
+	return m.paint(style, cut(fmt.Sprintf("  %s (%s of %s bytes)", text, grouped(uint64(size)), grouped(pubsub.MaxPayload)), m.width, m.more()))
 }
 
 // draftCaret is where the cursor is in the publish pane.

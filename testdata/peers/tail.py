@@ -105,7 +105,7 @@ def panes(window, relay):
     window.type('{"a":1,')
     window.until(r"not JSON: line 1", "bad JSON is not noticed")
     window.type('"b":[1,2]}')
-    window.until(r"JSON ok, 17 of 32,512 bytes", "good JSON is not noticed")
+    window.until(r"JSON ok \(17 of 32,512 bytes\)", "good JSON is not noticed")
     window.press("Enter")
     window.until(r"published to chat \(17 bytes", "not published")
     window.press("Escape")
