@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"encoding/base64"
 	"io"
 	"os"
 	"os/exec"
@@ -144,4 +145,15 @@ func TestTailWithoutMouseOrColor(t *testing.T) {
 			t.Errorf("%q in %q", sequence, shown)
 		}
 	}
+}
+
+func TestTailCopiesThroughTheTerminal(t *testing.T) {
+	url := talkRelay(t, "").Ready().Hub
+	mustPublish(t, url, "chat", "to the clipboard", "--retain")
+	term := onTerminal(t, 80, child(t, t.TempDir(), []string{"SSH_TTY=/dev/pts/0"}, "tail", "chat", "--durable", "--url", url))
+	term.await(t, "to the clipboard")
+	if _, err := io.WriteString(term.tty, "y"); err != nil {
+		t.Fatal(err)
+	}
+	term.await(t, "\x1b]52;c;"+base64.StdEncoding.EncodeToString([]byte("to the clipboard"))+"\x07")
 }

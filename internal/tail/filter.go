@@ -19,10 +19,20 @@ const queryLimit = 20 * time.Millisecond
 // errSlowFilter is a jq expression that hit the limit.
 var errSlowFilter = errors.New("the jq expression takes too long")
 
+// effort is what it takes to match a message.
+type effort uint8
+
+const (
+	effortLittle effort = iota // looking for text
+	effortSome                 // a regular expression
+	effortMuch                 // jq
+)
+
 // term is one condition of a filter.
 type term struct {
-	not   bool
-	match func(*entry) (bool, error)
+	not    bool
+	effort effort
+	match  func(*entry) (bool, error)
 }
 
 // filter decides which messages are listed. The zero filter lists all.
@@ -32,6 +42,15 @@ type filter struct {
 }
 
 func (f filter) isSet() bool { return len(f.terms) > 0 }
+
+// effort is that of the most demanding condition.
+func (f filter) effort() effort {
+	most := effortLittle
+	for _, t := range f.terms {
+		most = max(most, t.effort)
+	}
+	return most
+}
 
 // parseFilter reads a filter: conditions joined by " && ", each with "!" in
 // front if it excludes.
@@ -65,10 +84,13 @@ func parseTerm(text string) (t term, err error) {
 	case kind == "topic" && rest != "":
 		t.match = func(e *entry) (bool, error) { return strings.Contains(string(e.topic), rest), nil }
 	case kind == "re":
+		t.effort = effortSome
 		t.match, err = matchExpression(rest)
 	case kind == "jq":
+		t.effort = effortMuch
 		t.match, err = matchQuery(rest)
 	case strings.HasPrefix(text, "."):
+		t.effort = effortMuch
 		t.match, err = matchQuery(text)
 	default:
 		t.match = func(e *entry) (bool, error) { return contains(e.data, text), nil }

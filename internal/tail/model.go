@@ -2,6 +2,7 @@ package tail
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -107,7 +108,13 @@ func New(ctx context.Context, o Options) Model {
 			m.topics = append(m.topics, newTopic(t))
 		}
 	}
-	return m.connect(m.followed())
+	m = m.connect(m.followed())
+	for _, t := range m.topics {
+		if h := t.name.Hazards(); len(h) > 0 {
+			return m.complain(fmt.Sprintf("topic %q %s", t.name, h[0]))
+		}
+	}
+	return m
 }
 
 func newInput() *textinput.Model {

@@ -295,6 +295,28 @@ func TestFilterThatTakesTooLongIsSwitchedOff(t *testing.T) {
 	}
 }
 
+func TestSearchThatTakesTooLongIsSwitchedOff(t *testing.T) {
+	m := press(t, says(t, open(t, 100, 24, nil, "chat"), "chat", "x", "y"), "/")
+	m = press(t, enters(t, m, "jq:[range(1e9)] | length > 0"), "enter")
+	wantScreen(t, m, "takes too long; the search is off")
+}
+
+func TestSearchThatHasEndedStaysSo(t *testing.T) {
+	m := press(t, says(t, open(t, 100, 24, nil, "chat"), "chat", "x", "y"), "/")
+	m = press(t, enters(t, m, "y"), "enter")
+	before := screen(m)
+	if m = settle(t, m, searchMsg{}); screen(m) != before {
+		t.Errorf("a late step changes the screen:\n%s", screen(m))
+	}
+}
+
+func TestHazardousTopicIsPointedOut(t *testing.T) {
+	m := open(t, 100, 24, nil, "plain", "chat/#")
+	wantScreen(t, m, `topic "chat/#" holds *, # or +, which are not wildcards`)
+	m = press(t, m, "a")
+	wantScreen(t, press(t, enters(t, m, "a,b"), "enter"), `topic "a,b" holds a comma`)
+}
+
 func TestSearchGoesRound(t *testing.T) {
 	m := says(t, open(t, 80, 24, nil, "chat"), "chat", "one apple", "two", "three Apple", "four")
 	m = press(t, m, "g", "/")

@@ -172,7 +172,7 @@ func (m Model) row(pos uint64, before *entry, c listColumns, width int) string {
 		topic = fit(clean(string(e.topic)), c.topic, m.more()) + " "
 	}
 	size := fitRight(shortSize(uint64(len(e.data))), c.size, "") + " "
-	marks := fit(m.marks(e, pos), c.marks, "") + " "
+	marks := fit(m.marks(e), c.marks, "") + " "
 	text := fit(preview(e.data, c.text, m.more()), c.text, "")
 	if selected && m.focus == focusList {
 		return m.paint(ui.Invert, pointer+when+topic+size+marks+text)
@@ -184,7 +184,7 @@ func (m Model) row(pos uint64, before *entry, c listColumns, width int) string {
 }
 
 // marks are letters for what is special about a message.
-func (m Model) marks(e *entry, pos uint64) string {
+func (m Model) marks(e *entry) string {
 	text := ""
 	if e.retained {
 		text += "R"
@@ -192,7 +192,7 @@ func (m Model) marks(e *entry, pos uint64) string {
 	if e.binary {
 		text += "B"
 	}
-	if m.found(pos) {
+	if m.marked(e) {
 		text = m.glyph("»", "*") + text
 	}
 	return text

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -37,8 +38,7 @@ func (m Model) seek() (Model, tea.Cmd) {
 		return m, nil
 	}
 	for end := time.Now().Add(slice); m.search.left > 0; m.search.left-- {
-		if m.search.left%16 == 0 && time.Now().After(end) {
-			m.search.left-- // progress even if the clock jumps
+		if time.Now().After(end) {
 			return m, func() tea.Msg { return searchMsg{} }
 		}
 		at := (m.search.at + len(rows)) % len(rows)
@@ -46,7 +46,12 @@ func (m Model) seek() (Model, tea.Cmd) {
 			m = m.say("went round")
 		}
 		m.search.at = at + m.search.dir
-		if m.found(rows[at]) {
+		ok, err := m.found(rows[at])
+		if errors.Is(err, errSlowFilter) {
+			m.search = search{}
+			return m.complain(err.Error() + "; the search is off"), nil
+		}
+		if ok {
 			m.search.left = 0
 			return m.selectAt(rows[at]), nil
 		}
@@ -55,11 +60,25 @@ func (m Model) seek() (Model, tea.Cmd) {
 }
 
 // found reports whether a row is what the search is for.
-func (m Model) found(pos uint64) bool {
+func (m Model) found(pos uint64) (bool, error) {
 	e := m.ring.at(pos)
-	if e == nil || e.kind != kindMessage || !m.search.filter.isSet() {
+	if e == nil || e.kind != kindMessage {
+		return false, nil
+	}
+	return m.search.filter.matches(e)
+}
+
+// markable is how large a payload may be for an expression to be tried on it at
+// each redraw.
+const markable = 4096
+
+// marked reports whether a row is marked as found. It is asked for every row at
+// every redraw, so what would take long is not marked, though n and N find it.
+func (m Model) marked(e *entry) bool {
+	f := m.search.filter
+	if !f.isSet() || f.effort() == effortMuch || f.effort() == effortSome && len(e.data) > markable {
 		return false
 	}
-	ok, err := m.search.filter.matches(e)
+	ok, err := f.matches(e)
 	return ok && err == nil
 }

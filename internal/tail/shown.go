@@ -49,7 +49,7 @@ func (m Model) scan() (Model, tea.Cmd) {
 	m.shown.forget(m.ring.first)
 	for end, lens := time.Now().Add(slice), m.lens(); m.shown.next < m.ring.next; {
 		pos := m.shown.next
-		if pos%16 == 0 && time.Now().After(end) {
+		if (pos%64 == 0 || lens.filter.isSet()) && time.Now().After(end) {
 			break
 		}
 		m.shown.next++

@@ -20,6 +20,9 @@ func (m Model) Update(msg tea.Msg) (Model, tea.Cmd) {
 		m.scanning = false
 		return m.scan()
 	case searchMsg:
+		if m.search.left == 0 {
+			return m, nil // found, or given up, since
+		}
 		return m.seek()
 	case tea.WindowSizeMsg:
 		return m.resize(msg.Width, msg.Height), nil
