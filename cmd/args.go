@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
@@ -38,6 +39,14 @@ func argsRange(least, most int, names ...string) cobra.PositionalArgs {
 			return usage(c, ui.UsageBadArgument, fmt.Sprintf("%s is one argument too many for %s", quote(args[most]), c.CommandPath()))
 		}
 		return nil
+	}
+}
+
+// noDefault leaves the default out of the help of flags whose value is in force
+// only when they are given: "0 clears it (default 0s)" would say the contrary.
+func noDefault(f *pflag.FlagSet, names ...string) {
+	for _, name := range names {
+		f.Lookup(name).DefValue = ""
 	}
 }
 

@@ -57,6 +57,10 @@ func addContext(d deps, c *cobra.Command, name string, o contextFlags) error {
 	if err := o.apply(d, c, &ctx); err != nil {
 		return err
 	}
+	if !all.Saved(name) && ctx == (config.Context{}) {
+		return ui.Problemf(ui.UsageMissingArgument, "a new context needs something to hold").
+			Try("pubsubctl context add " + pasteWord(name) + " --url https://HOST")
+	}
 	if err := all.Put(name, ctx); err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ type globals struct {
 func (g *globals) define(root *cobra.Command) {
 	g.logFormat, g.requestTimeout = "text", ui.Duration(30*time.Second)
 	f := root.PersistentFlags()
-	f.StringVarP(&g.context, "context", "c", "", "use this `NAME` of the contexts file")
+	f.StringVarP(&g.context, "context", "c", "", "use the context of this `NAME`")
 	f.StringVar(&g.url, "url", "", "`URL` of the service, such as http://127.0.0.1:7999")
 	f.StringVar(&g.serviceID, "service-id", "", "`ID` of the Compute service")
 	f.StringVar(&g.token, "token", "", "present this `JWT`, or the one env:, keyring:, file:, cmd: or - names")
@@ -44,7 +44,7 @@ func (g *globals) define(root *cobra.Command) {
 	f.BoolVar(&g.noInput, "no-input", false, "never ask, fail instead")
 	f.BoolVarP(&g.yes, "yes", "y", false, "agree to confirmations")
 	f.Var(&g.requestTimeout, "request-timeout", "how long one request may take")
-	f.StringVar(&g.config, "config", "", "contexts `FILE`")
+	f.StringVar(&g.config, "config", "", "read contexts from this `FILE`")
 	root.Flags().SortFlags = false
 	f.SortFlags = false
 }

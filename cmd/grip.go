@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -224,7 +223,7 @@ func runGripPublish(c *cobra.Command, d deps, o gripOptions) error {
 		return d.output().Write(ctx, gripJSON{"published", o.item.Channel, string(o.item.Action), o.item.Formats,
 			o.item.ID, len(o.item.Body), millis(sent.Took), target.String()})
 	}
-	what := fmt.Sprintf("%d bytes, ", len(o.item.Body))
+	what := inBytes(len(o.item.Body)) + ", "
 	if o.item.Action != client.GripSend {
 		what = string(o.item.Action) + ", "
 	}

@@ -51,7 +51,14 @@ func (d deps) gripTarget(c *cobra.Command, flag string) (*client.GripTarget, err
 	if text == "" && !named {
 		from, text = "GRIP_URL", d.env("GRIP_URL")
 	}
-	if text == "" {
+	switch {
+	case text != "":
+	case c.Flags().Changed("url") && !c.Flags().Changed("service-id"):
+		// It would go to the relay at the usual place, or to the context's service.
+		return nil, ui.Problemf(ui.UsageBadFlag, "--url does not say where items are published").
+			Because("it is the address of the app; a relay takes items at its control address").
+			Try("pubsubctl grip publish --grip-url http://" + defaultControl + " CHANNEL BODY")
+	default:
 		return d.contextTarget(c)
 	}
 	t, err := client.ParseGripURL(text)

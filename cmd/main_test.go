@@ -54,7 +54,7 @@ func TestErrorsBecomeCodesInOnePlace(t *testing.T) {
 		{"what the system said", &config.Error{Reason: config.Unreadable, File: "c.toml", Text: "cannot be read", Err: &fs.PathError{Op: "open", Path: "c.toml", Err: fs.ErrPermission}},
 			3, "error: c.toml: cannot be read\n  why:  permission denied\n"},
 		{"an error that knows its code", codedError{errors.New("no such host")}, 6, "error: no such host\n"},
-		{"a file", &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, 1, "error: open x: no such file or directory\n"},
+		{"a file", &fs.PathError{Op: "open", Path: "x", Err: syscall.ENOENT}, 1, "error: cannot read x\n  why:  no such file or directory\n"},
 		{"a deadline", fmt.Errorf("get: %w", context.DeadlineExceeded), 7, "error: get: context deadline exceeded\n"},
 		{"the network", &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("refused")}, 6, "error: dial tcp: refused\n"},
 		{"anything else", errors.New("odd"), 1, "error: odd\n"},

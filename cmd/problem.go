@@ -24,6 +24,7 @@ func asProblem(err error) ui.Problem {
 	var conf *config.Error
 	var query *ui.QueryError
 	var c coded
+	var file *fs.PathError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -33,6 +34,9 @@ func asProblem(err error) ui.Problem {
 		return ui.Problem{Code: ui.UsageBadFlag, Err: errors.New("--jq fails on the output"), Why: plainQuery(query), Chain: err}
 	case errors.As(err, &c):
 		return ui.Problem{Code: ui.Code(c.Code()), Err: err}
+	}
+	if errors.As(err, &file) && !errors.Is(err, context.DeadlineExceeded) {
+		return fileProblem(file, err)
 	}
 	return ui.Problem{Code: codeOf(err), Err: err}
 }
@@ -76,6 +80,15 @@ func codeOf(err error) ui.Code {
 		return ui.NetworkFailed
 	}
 	return ui.APIFailed
+}
+
+// fileProblem is what a file did that nobody explained.
+func fileProblem(e *fs.PathError, chain error) ui.Problem {
+	verb, code := "write ", fileCode(e.Op)
+	if code == ui.FilesystemRead {
+		verb = "read "
+	}
+	return ui.Problem{Code: code, Err: errors.New("cannot " + verb + e.Path), Why: e.Err.Error(), Chain: chain}
 }
 
 func fileCode(op string) ui.Code {

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,10 +50,11 @@ func newPublish(d deps) *cobra.Command {
 		Short:   "Publish a message, or many",
 		Long: "Publish BODY to TOPIC: the argument, a file, or stdin. Success means that the\n" +
 			"service took the message; how many received it is not known.\n\n" +
-			"A retained message reaches durable subscribers only; --retain --ttl 0 clears it.\n" +
-			"With --template the body is a Go template over .n, .time, .topic and, with\n" +
-			"--lines, .line. Up to --parallel requests are in flight at once; above 1 the\n" +
-			"order of messages is kept only on plain HTTP and for bodies not read from stdin.",
+			"A retained message reaches durable streams and MQTT clients only; --retain --ttl 0\n" +
+			"with the body '' clears it. With --template the body is a Go template over .n, .time,\n" +
+			".topic and, with --lines, .line. Up to --parallel requests are in flight at once;\n" +
+			"above 1 the order of messages is kept only on plain HTTP and for bodies not read\n" +
+			"from stdin.",
 		Example: "  pubsubctl publish test 'hello world'\n" +
 			"  echo '{\"n\":1}' | pubsubctl publish test\n" +
 			"  pubsubctl publish test '{{.n}} at {{.time}}' --template --count 100 --rate 50/s\n" +
@@ -90,6 +92,7 @@ func (o *publishOptions) define(c *cobra.Command) {
 	f.Var(&o.confirm, "confirm", "subscribe too, and wait this long for the message to come back")
 	f.Lookup("confirm").NoOptDefVal = "5s"
 	f.BoolVar(&o.expand, "template", false, "the body is a Go template, expanded for each message")
+	noDefault(f, "every", "ttl", "confirm")
 	f.SortFlags = false
 	defineTopicFlag(c)
 	completeWords(c, "transport", "http", "mqtt")
@@ -300,7 +303,7 @@ func (p *publishing) summary(err error, took time.Duration) error {
 	case p.sent == 0 && err == nil:
 		note("nothing published: the input was empty")
 	case p.sent == 1 && !p.o.many():
-		note("published to %s (%d bytes, %.1f ms)", p.o.topic, p.bytes, millis(p.first))
+		note("published to %s (%s, %.1f ms)", p.o.topic, inBytes(int(p.bytes)), millis(p.first))
 	case p.sent > 0:
 		note("published %d messages to %s in %s (%.0f/s)", p.sent, p.o.topic, ui.FormatDuration(took.Round(time.Millisecond)), float64(p.sent)/took.Seconds())
 	}
@@ -332,10 +335,23 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 			return err
 		}
 	}
+	if late && !p.o.message().MQTT && bytes.IndexByte(body, '\r') >= 0 {
+		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back whole within "+p.o.confirm.String()).
+			Because("it has a carriage return, which an event stream reads as the end of a line").
+			Try("pubsubctl publish --confirm --transport mqtt " + pasteWord(p.o.topic) + " BODY")
+	}
 	if late {
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back within "+p.o.confirm.String()).
 			Because("a subscriber on " + quote(p.o.topic) + " was connected the whole time")
 	}
-	p.d.io.Note("published to %s (%d bytes, %.1f ms), back after %.1f ms", p.o.topic, len(body), millis(got.Took), millis(got.Echo))
+	p.d.io.Note("published to %s (%s, %.1f ms), back after %.1f ms", p.o.topic, inBytes(len(body)), millis(got.Took), millis(got.Echo))
 	return nil
+}
+
+// inBytes is a size for people.
+func inBytes(n int) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
 }

@@ -99,7 +99,7 @@ func readWhole(ctx context.Context, in io.Reader, limit int64) ([]byte, error) {
 	}()
 	body, err := await(ctx, got)
 	if err != nil {
-		return nil, fmt.Errorf("read body: %w", err)
+		return nil, unreadable(err)
 	}
 	return body, nil
 }
@@ -157,8 +157,17 @@ func readPiece(in *bufio.Reader, separator byte) ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return nil, io.EOF
 		}
-		return nil, fmt.Errorf("read input: %w", err)
+		return nil, unreadable(err)
 	}
+}
+
+// unreadable says that the input cannot be read. Of what is no failure of the
+// system, such as an interrupt, it leaves the kind to be seen.
+func unreadable(err error) error {
+	if cause := rootCause(err); cause != nil {
+		return ui.Problemf(ui.FilesystemRead, "cannot read the input").Because(cause.Error()).From(err)
+	}
+	return fmt.Errorf("read input: %w", err)
 }
 
 // repeat gives the same body count times, or for ever if only a pace is set.

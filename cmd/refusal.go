@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -176,12 +177,32 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	case "closed":
 		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
 	case "tls":
-		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause, ""
+		if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
+			return fmt.Sprintf("%s does not speak TLS", host), cause, a.at("http" + strings.TrimPrefix(host, "https"))
+		}
+		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause + "; SSL_CERT_FILE names further ones to trust", "pubsubctl help environment"
+	}
+	if dns, ok := errors.AsType[*net.DNSError](e); ok {
+		cause = "the name " + dns.Name + " cannot be resolved: " + dns.Err
 	}
 	if onLoopback(host) {
-		return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl relay"
+		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
 	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+}
+
+// at is the command for another address of the service.
+func (a asked) at(url string) string {
+	return "pubsubctl " + a.verb + " --url " + url + " " + pasteWord(a.topics[0])
+}
+
+// relayAt is the command that starts a relay at an address of this machine.
+func relayAt(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "http" || u.Port() == "" || u.Host == defaultListen {
+		return "pubsubctl relay"
+	}
+	return "pubsubctl relay --listen " + u.Host
 }
 
 // onLoopback reports whether an address is of this machine, where the remedy
@@ -214,6 +235,9 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	why = evidence(e)
 	switch ui.Code(e.Code()) {
 	case ui.APIPlatform:
+		if strings.HasPrefix(a.conn.url, "http://") && strings.Contains(e.Text, "HTTP request to an HTTPS server") {
+			return "the service at " + a.conn.url + " speaks TLS only", why, a.at("https" + strings.TrimPrefix(a.conn.url, "http"))
+		}
 		return "the answer does not come from the Pub/Sub app", why + " without the app's headers" + a.platformGuess(e.Status), look
 	case ui.APIProtocol:
 		return "the answer is not one of the Pub/Sub app", innermost(e), look
@@ -228,6 +252,9 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIPublishFailed:
 		return "the service could not publish", why + "; its publish-token is missing or wrong, or Fanout is off", ""
 	case ui.APIStoreWrite:
+		if !pubsub.LegalKey("r:" + a.topics[0]) {
+			return "the service cannot store a message of this topic", why + "; the name is longer than 1,022 bytes or has one of # ; ? ^ |, which no store takes", ""
+		}
 		return "the service could not store the message", why + "; the messages store is missing, or the topic is written more than once a second", ""
 	case ui.APIStoreRead:
 		return "the service could not read a stored message", why, ""

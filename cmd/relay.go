@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +48,9 @@ type relayOptions struct {
 	maxConns                  int
 	readyFile                 string
 	keysGiven, fastlyKeyGiven bool
+	dataGiven                 bool
 	origins                   originOptions
+	platform                  platformOptions
 }
 
 func (o *relayOptions) define(f *pflag.FlagSet, listen, control string) {
@@ -60,6 +64,7 @@ func (o *relayOptions) define(f *pflag.FlagSet, listen, control string) {
 	f.StringArrayVar(&o.items, "config-item", nil, "item of the app's config store as `NAME=VALUE`: sse, http-publish or admin; repeatable")
 	f.BoolVar(&o.noPublishToken, "no-publish-token", false, "behave like a service without a publish token")
 	f.BoolVar(&o.noStore, "no-messages-store", false, "behave like a service without a message store")
+	o.platform.define(f)
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `FILE` (PEM) for TLS on the data plane")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key `FILE` (PEM) of the certificate")
 	f.IntVar(&o.maxConns, "max-conns", 0, "refuse more connections than `N`; default from the limit on open files")
@@ -107,8 +112,16 @@ func completeRelayFlags(c *cobra.Command) {
 }
 
 func (o *relayOptions) mark(f *pflag.FlagSet) {
-	o.keysGiven, o.fastlyKeyGiven = f.Changed("key"), f.Changed("fastly-key")
+	o.keysGiven, o.fastlyKeyGiven, o.dataGiven = f.Changed("key"), f.Changed("fastly-key"), f.Changed("data")
 	o.origins.mark(f)
+	if o.platform.on() { // what its service has is valid, and what is asked for
+		if !o.keysGiven {
+			o.keys = nil
+		}
+		if !o.fastlyKeyGiven {
+			o.fastlyKeys = nil
+		}
+	}
 }
 
 // runRelay serves until ctx ends.
@@ -157,7 +170,7 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 		TLSCert: d.path(o.tlsCert), TLSKey: d.path(o.tlsKey), Log: log,
 	}
 	var err error
-	if opt.Config, err = o.configItems(); err != nil {
+	if opt.Config, err = o.configItems(d.io.Warn); err != nil {
 		return nil, relay.Options{}, err
 	}
 	if opt.Keys, err = d.relayKeys(ctx, o.keys); err != nil {
@@ -173,6 +186,7 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 	if err := o.origins.apply(ctx, d, &opt); err != nil {
 		return nil, relay.Options{}, err
 	}
+	o.platform.apply(&opt)
 	s, err := relay.Start(ctx, opt)
 	return s, opt, relayProblem(err)
 }
@@ -180,21 +194,35 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 // check refuses what cannot be meant, before anything is opened.
 func (o relayOptions) check() error {
 	if o.app != "pubsub" && o.app != "none" {
-		return ui.Problemf(ui.UsageBadFlag, "--app takes pubsub or none, not "+quote(o.app))
+		return ui.Problemf(ui.UsageBadFlag, "--app takes pubsub or none, not "+quote(o.app)).Try("pubsubctl relay --app pubsub")
+	}
+	if o.dataGiven && o.data == "" {
+		// In memory it would run as well, and lose what was to be kept.
+		return ui.Problemf(ui.UsageBadFlag, "--data names no directory").Because("it is empty; is a variable not set?").
+			Try("pubsubctl relay --data ./hub")
 	}
 	if (o.tlsCert == "") != (o.tlsKey == "") {
-		return ui.Problemf(ui.UsageBadFlag, "--tls-cert and --tls-key belong together")
+		return ui.Problemf(ui.UsageBadFlag, "--tls-cert and --tls-key belong together").
+			Try("pubsubctl relay --tls-cert cert.pem --tls-key key.pem")
 	}
 	if o.maxConns < 0 {
 		return ui.Problemf(ui.UsageBadFlag, "--max-conns takes a positive number")
+	}
+	if err := o.checkPlatform(); err != nil {
+		return err
 	}
 	for _, a := range []struct{ flag, address string }{{"--listen", o.listen}, {"--control", o.control}} {
 		if a.flag == "--control" && a.address == relay.Off {
 			continue
 		}
-		host, _, err := net.SplitHostPort(a.address)
+		host, port, err := net.SplitHostPort(a.address)
 		if err != nil {
-			return ui.Problemf(ui.UsageBadFlag, a.flag+" takes HOST:PORT, not "+quote(a.address))
+			return ui.Problemf(ui.UsageBadFlag, a.flag+" takes HOST:PORT, not "+quote(a.address)).
+				Try("pubsubctl relay " + a.flag + " " + freePort)
+		}
+		if n, err := strconv.Atoi(port); err == nil && (n < 0 || n > math.MaxUint16) {
+			return ui.Problemf(ui.UsageBadFlag, a.flag+" takes a port from 0 to 65535, not "+port).
+				Try("pubsubctl relay " + a.flag + " " + freePort)
 		}
 		if !isLoopback(host) && (!o.keysGiven || !o.fastlyKeyGiven || o.origins.publishKey == "") {
 			return ui.Problemf(ui.UsageUnsafeListen, "refusing to listen on "+a.address+" with the built-in keys").
@@ -210,12 +238,18 @@ func isLoopback(host string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-func (o relayOptions) configItems() (map[string]string, error) {
+// configItems reads the items. A name that the app does not read is taken, as the
+// service takes it, and said, because it is mostly a slip.
+func (o relayOptions) configItems(warn func(format string, args ...any)) (map[string]string, error) {
 	items := make(map[string]string, len(o.items))
 	for _, text := range o.items {
 		name, value, ok := strings.Cut(text, "=")
 		if !ok || name == "" {
-			return nil, ui.Problemf(ui.UsageBadFlag, "--config-item takes NAME=VALUE, not "+quote(text))
+			return nil, ui.Problemf(ui.UsageBadFlag, "--config-item takes NAME=VALUE, not "+quote(text)).
+				Try("pubsubctl relay --config-item sse=false")
+		}
+		if name != "sse" && name != "http-publish" && name != "admin" {
+			warn("the app does not read config item %s, only sse, http-publish and admin", quote(name))
 		}
 		items[name] = value
 	}
@@ -258,8 +292,8 @@ func relayProblem(err error) error {
 
 func listenProblem(e *relay.ListenError) error {
 	flag := "--listen"
-	if e.Plane == "control" {
-		flag = "--control"
+	if e.Plane != "data" {
+		flag = "--" + e.Plane
 	}
 	p := ui.Problemf(ui.NetworkAddressInUse, "cannot listen on "+e.Address).From(e)
 	var op *net.OpError
@@ -284,10 +318,11 @@ func dataProblem(e *relay.StoreError) error {
 	var corrupt *boltstore.CorruptError
 	switch {
 	case errors.Is(e, boltstore.ErrLocked):
-		return ui.Problemf(ui.ConfigDataLocked, "the data in "+e.Dir+" is in use").Because(boltstore.ErrLocked.Error()).From(e)
+		return ui.Problemf(ui.ConfigDataLocked, "the data in "+e.Dir+" is in use").Because(boltstore.ErrLocked.Error()).
+			Try("pubsubctl relay --data " + pasteWord(e.Dir+".new")).From(e)
 	case errors.As(e, &corrupt):
 		return ui.Problemf(ui.ConfigDataDamaged, "the data in "+e.Dir+" is damaged; nothing was changed").Because(corrupt.Error()).
-			Try("pubsubctl relay --data " + e.Dir + ".new").From(e)
+			Try("pubsubctl relay --data " + pasteWord(e.Dir+".new")).From(e)
 	}
 	return ui.Problemf(ui.ConfigUnreadable, "the data in "+e.Dir+" cannot be opened").Because(e.Err.Error()).From(e)
 }
@@ -310,7 +345,10 @@ func (d deps) announce(r relay.Ready, o relayOptions, keys []store.Key) error {
 	if o.readyFile == "" {
 		return nil
 	}
-	return relay.WriteFile(d.path(o.readyFile), line)
+	if err := relay.WriteFile(d.path(o.readyFile), line); err != nil {
+		return ui.Problemf(ui.FilesystemWrite, "cannot write the ready file "+o.readyFile).Because(innermost(err)).From(err)
+	}
+	return nil
 }
 
 // greet prints addresses and lines to paste. The token is a secret unless its
@@ -321,6 +359,7 @@ func (d deps) greet(r relay.Ready, o relayOptions, keys []store.Key) {
 		d.io.Note("control   %s", r.Control)
 	}
 	d.greetOrigins(r, o)
+	d.greetPlatform(r)
 	if o.app == "none" || len(keys) == 0 || o.keysGiven && !d.io.ErrTTY {
 		return
 	}

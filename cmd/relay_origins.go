@@ -91,8 +91,10 @@ func (d deps) greetOrigins(r relay.Ready, o relayOptions) {
 Paste into another terminal to publish to the streams on channel test:
 
   curl -d '{"items":[{"channel":"test","formats":{"http-stream":{"content":"hello\n"}}}]}' %s/publish/
-
 `, r.Control)
+	if o.app == "none" {
+		_, _ = fmt.Fprintln(d.io.Err)
+	}
 }
 
 // originProblem gives the errors about origins their advice; others pass.

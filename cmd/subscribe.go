@@ -81,6 +81,7 @@ func (o *subscribeOptions) define(c *cobra.Command) {
 	f.IntVar(&o.count, "count", 0, "stop after so many messages")
 	f.Var(&o.timeout, "timeout", "stop after this time, with exit code 7")
 	f.Var(&o.idle, "idle-timeout", "stop when no message came for this time, with exit code 7")
+	noDefault(f, "timeout", "idle-timeout")
 	f.BoolVar(&o.raw, "raw", false, "print bodies as they are, without newlines")
 	f.StringVar(&o.format, "format", "", "print each record with this Go `TEMPLATE`, such as '{{.topic}} {{.data}}'")
 	f.StringVar(&o.filter, "filter", "", "take only messages for which this `JQ` expression is true")
@@ -141,7 +142,7 @@ func (o *subscribeOptions) checkWords(c *cobra.Command) error {
 		}
 	}
 	if o.overMQTT() && o.durable {
-		return usage(c, ui.UsageBadFlag, "--durable is for event streams of one topic; over MQTT retained messages arrive without it")
+		return usage(c, ui.UsageBadFlag, "--durable is for event streams; over MQTT retained messages arrive without it")
 	}
 	return nil
 }

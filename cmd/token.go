@@ -102,7 +102,8 @@ func (o *mintOptions) check(c *cobra.Command) error {
 		return ui.Problemf(ui.UsageBadFlag, "give one of --ttl, --expires-at and --no-expiry")
 	}
 	if !slices.Contains(outForms(), o.out) {
-		return ui.Problemf(ui.UsageBadFlag, "--out takes "+strings.Join(outForms(), ", ")+", not "+quote(o.out))
+		return ui.Problemf(ui.UsageBadFlag, "--out takes "+strings.Join(outForms(), ", ")+", not "+quote(o.out)).
+			Try("pubsubctl token mint --read chat --out curl")
 	}
 	return nil
 }

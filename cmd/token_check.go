@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -46,19 +45,25 @@ func newTokenInspect(d deps) *cobra.Command {
 }
 
 // tokenArgument finds the token a command is about.
-func (d deps) tokenArgument(ctx context.Context, s *config.Settings, args []string) (string, error) {
+func (d deps) tokenArgument(c *cobra.Command, s *config.Settings, args []string) (string, error) {
 	text := s.Token.Text
-	switch {
-	case len(args) == 1:
+	if len(args) == 1 {
 		text = args[0]
-	case text == "" && d.io.InData:
-		text = "-"
-	case text == "":
-		return "", ui.Problemf(ui.UsageMissingInput, "no token given").
-			Because("there is no argument, no --token, no PUBSUBCTL_TOKEN, and stdin holds nothing").
-			Try("pubsubctl token inspect TOKEN")
 	}
-	secret, err := config.ParseRef(text).Resolve(ctx, d.lookup())
+	none := ui.Problemf(ui.UsageMissingInput, "no token given").
+		Because("there is no argument, no --token, no PUBSUBCTL_TOKEN, and stdin holds nothing").
+		Try(c.CommandPath() + " TOKEN")
+	named := text != ""
+	switch {
+	case !named && !d.io.InData:
+		return "", none
+	case !named:
+		text = "-"
+	}
+	secret, err := config.ParseRef(text).Resolve(c.Context(), d.lookup())
+	if conf, ok := errors.AsType[*config.Error](err); ok && !named && conf.Reason == config.SecretMissing {
+		return "", none.From(err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read token: %w", err)
 	}
@@ -74,7 +79,7 @@ func (d deps) inspectToken(c *cobra.Command, args []string, now time.Time, forei
 	if err != nil {
 		return token.Report{}, err
 	}
-	tok, err := d.tokenArgument(c.Context(), s, args)
+	tok, err := d.tokenArgument(c, s, args)
 	if err != nil {
 		return token.Report{}, err
 	}

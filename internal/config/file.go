@@ -194,14 +194,17 @@ func decodeStrict(path, text string, v any) error {
 	}
 	key := unknown[0]
 	return &Error{Reason: UnknownKey, File: path, Line: lineOf(text, key...),
-		Text: fmt.Sprintf("unknown key %q", strings.Join(key, "."))}
+		Text: fmt.Sprintf("unknown key %q", strings.Join(key, ".")), Hint: helpFiles}
 }
+
+// helpFiles is the command that shows what the files may hold.
+const helpFiles = "pubsubctl help environment"
 
 // syntaxError says where the TOML is wrong. The parser's own sentence is not
 // shown, because it may quote the line, and the line may hold a secret. The
 // number of the line is at its start.
 func syntaxError(path string, err error) *Error {
-	e := &Error{Reason: BadValue, File: path, Text: "a value has the wrong type"}
+	e := &Error{Reason: BadValue, File: path, Text: "a value has the wrong type", Hint: helpFiles}
 	var parse toml.ParseError
 	if errors.As(err, &parse) {
 		e.Reason, e.Text = Syntax, "is not valid TOML"

@@ -159,7 +159,7 @@ func (r Ref) Resolve(ctx context.Context, l Lookup) (Secret, error) {
 }
 
 var (
-	errUnusable = errors.New("empty, or longer than 64 KiB")
+	errUnusable = errors.New("it is empty, or longer than 64 KiB")
 	errExposed  = errors.New("others can read it")
 	errNotFile  = errors.New("not a regular file")
 	errNoLookup = errors.New("cannot be used here")
@@ -192,17 +192,36 @@ func (r Ref) lookup(ctx context.Context, l Lookup) (string, error) {
 
 // failure says of which reference the lookup failed, and why.
 func (r Ref) failure(err error) *Error {
-	e := &Error{Reason: SecretFailed, Text: "cannot read the secret " + r.String(), Err: err}
+	e := &Error{Reason: SecretFailed, Text: "cannot read the secret " + r.String(), Detail: innermost(err), Err: err}
+	if r.kind == Keyring { // the program it lacks is not one the user named
+		e.Detail = "the system keyring: " + err.Error()
+	}
 	switch {
+	case r.IsZero():
+		e.Reason, e.Text, e.Detail = SecretMissing, "a secret is empty", "is a variable not set?"
+	case r.kind == Stdin && errors.Is(err, errUnusable):
+		e.Reason, e.Text = SecretMissing, "there is no usable secret on stdin"
 	case errors.Is(err, errUnusable), errors.Is(err, os.ErrNotExist), errors.Is(err, keyring.ErrNotFound):
-		e.Reason, e.Text = SecretMissing, "the secret "+r.String()+" is not there, or is empty"
+		e.Reason, e.Text, e.Detail = SecretMissing, "the secret "+r.String()+" is not there, or is empty", ""
+		if r.kind == FromEnv {
+			e.Hint = "export " + r.name + "=VALUE"
+		}
 	case errors.Is(err, errExposed):
-		e.Reason, e.Text = SecretExposed, "other users can read the secret "+r.String()
+		e.Reason, e.Text, e.Detail = SecretExposed, "other users can read the secret "+r.String(), ""
 		e.Hint = "chmod 600 " + r.name
 	case errors.Is(err, context.DeadlineExceeded):
-		e.Text = "the secret " + r.String() + " did not come within " + secretTimeout.String()
+		e.Text, e.Detail = "the secret "+r.String()+" did not come within "+secretTimeout.String(), ""
 	}
 	return e
+}
+
+// innermost is the text of the innermost error: without the program or the
+// address, which the reference names already.
+func innermost(err error) string {
+	for next := errors.Unwrap(err); next != nil; next = errors.Unwrap(err) {
+		err = next
+	}
+	return err.Error()
 }
 
 // path makes name absolute: ~ is the home directory, the rest starts at Dir.

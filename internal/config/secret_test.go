@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -190,5 +191,22 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 	if err := os.Chmod(path, mode); err != nil { // whatever the umask
 		t.Fatal(err)
+	}
+}
+
+func TestFailedLookupSaysWhy(t *testing.T) {
+	broken := func(string, string) (string, error) {
+		return "", &exec.Error{Name: "dbus-launch", Err: exec.ErrNotFound}
+	}
+	for ref, want := range map[string]Error{
+		"keyring:a": {Text: "cannot read the secret keyring:a", Detail: `the system keyring: exec: "dbus-launch": ` + exec.ErrNotFound.Error()},
+		"env:A":     {Text: "the secret env:A is not there, or is empty", Hint: "export A=VALUE"},
+		"":          {Text: "a secret is empty", Detail: "is a variable not set?"},
+	} {
+		_, err := ParseRef(ref).Resolve(t.Context(), Lookup{Env: func(string) string { return "" }, Keyring: broken})
+		e, ok := errors.AsType[*Error](err)
+		if !ok || e.Text != want.Text || e.Detail != want.Detail || e.Hint != want.Hint {
+			t.Errorf("%q: %+v, want %+v", ref, e, want)
+		}
 	}
 }

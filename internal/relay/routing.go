@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -182,3 +183,17 @@ type unrouted struct {
 func (u unrouted) Quick(r *fanout.Request) bool {
 	return !u.proxy.Routed(r.Host, r.Path, r.Header, r.Secure) && u.App.Quick(r)
 }
+
+// routedOnly is the front's Handler without the app. Everything is net/http's to
+// answer; the front takes connections back behind streams that have ended.
+type routedOnly struct{}
+
+// Quick implements fanout.Quick.
+func (routedOnly) Quick(*fanout.Request) bool { return false }
+
+// Request implements fanout.Handler. It is never asked.
+func (routedOnly) Request(context.Context, *fanout.Request) (*fanout.Response, error) {
+	return nil, errRoutedOnly
+}
+
+var errRoutedOnly = errors.New("no request is for the front")

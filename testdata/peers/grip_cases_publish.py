@@ -186,8 +186,9 @@ def var_subst(t):
 
 @case("40: build-id, in the body and in messages")
 def build_id(t):
-    t.script(hold("stream", t.ch + "; prev-id=5; filter=build-id", body="start 100%% %(x)I\n",
-                  extra=["Grip-Set-Meta: id_format=e:%%(%s)s" % t.ch, "Grip-Link: </build-id>; rel=next"]))
+    # The second page is empty: on a busy machine the first update, after a second, may come before the item.
+    t.script(*(hold("stream", t.ch + "; prev-id=5; filter=build-id", body=body,
+                    extra=["Grip-Set-Meta: id_format=e:%%(%s)s" % t.ch, "Grip-Link: </build-id>; rel=next"]) for body in ("start 100%% %(x)I\n", "")))
     client = t.ask("", "Accept: */*")
     client.until("\n")
     t.publish(stream(t.ch, "id: %I 100%%\n", id="6", **{"prev-id": "5"}))

@@ -141,6 +141,12 @@ def main():
             print("== " + name, *lines, sep="\n")
         return
     used, wrong = compare(cases, flags.beside)
+    if wrong:
+        # Pushpin acts on clocks of its own, and a machine that is busy can come between two steps: what
+        # differs for a reason differs again when nothing else runs.
+        print("again, alone: " + ", ".join(wrong))
+        more, wrong = compare([CASES[name] for name in wrong], flags.beside)
+        used |= more
     if not flags.cases and flags.beside == "relay":
         check(PAGE.read_text(encoding="utf-8") == grip_differences.page(), "docs/%s is what --page prints" % PAGE.name)
         stale = {d.name for d in grip_differences.KEPT} - used

@@ -347,6 +347,38 @@ func TestPageWithoutHoldEndsTheStream(t *testing.T) {
 	})
 }
 
+// A page may hold the stream without naming a next one: then there is nothing to
+// ask for any more, whatever comes, unless ids would need it.
+func TestPageThatHoldsWithoutANextLink(t *testing.T) {
+	plain := &grip.Instruct{Hold: grip.Stream, Channels: []grip.Channel{{Name: "s:t"}, {Name: "new"}}}
+	inBubble(t, quietStart, func(r *rig) {
+		r.o.answer = func(int, *Request) (*Response, error) {
+			r.e.hints.Add(1) // somebody elsewhere publishes a hint
+			return &Response{Body: []byte("[last]"), Instruct: plain}, nil
+		}
+		p := r.open(durable("v0"))
+		r.publish(act("d:t", grip.Hint))
+		settle(time.Hour)
+		r.publish(send("new", "a"), act("new", grip.Hint), send("s:t", "b"))
+		settle(time.Hour)
+		r.want(p, "[open][last]ab")
+		r.wantAsked("0.1 /events d:t; last-id=v0")
+	})
+	inBubble(t, quietStart, func(r *rig) {
+		r.o.answer = func(int, *Request) (*Response, error) {
+			in := *plain
+			in.Channels = []grip.Channel{{Name: "s:t", PrevID: "5"}}
+			return &Response{Body: []byte("[last]"), Instruct: &in}, nil
+		}
+		p := r.open(durable("v0"))
+		r.publish(act("d:t", grip.Hint))
+		settle(time.Second)
+		if r.want(p, "[open][last]"); p.ended != "finished" {
+			t.Errorf("stream %q", p.ended)
+		}
+	})
+}
+
 func TestPagesWithoutHoldAreChained(t *testing.T) {
 	inBubble(t, quietStart, func(r *rig) {
 		r.o.answer = func(n int, q *Request) (*Response, error) {

@@ -81,6 +81,7 @@ type Engine struct {
 	lingers    lingers
 
 	// Atomic.
+	front     atomic.Pointer[front] // takes connections over whose streams have ended
 	conns     atomic.Uint64
 	held      atomic.Int64  // streams
 	handing   atomic.Int64  // connections between the front and net/http
@@ -104,7 +105,7 @@ func New(opt Options) *Engine {
 	e.ctx, e.stop = ctx, stop
 	e.onShard = context.WithValue(ctx, shardKey{}, true)
 	e.hub = hub.New(hub.Options[*item]{
-		Encode: encode, Size: size, Farewell: farewell, Ended: e.ended, Panicked: e.panicked,
+		Encode: encode, Size: size, Farewell: farewell, Keep: e.keep, Ended: e.ended, Panicked: e.panicked,
 		Shards: opt.Shards, Backlog: opt.Backlog, WriteTimeout: opt.WriteTimeout,
 	})
 	e.seq = newSequencer(e.listeners, e.deliver, opt)

@@ -75,7 +75,26 @@ func (e *Engine) Front(l net.Listener, h Handler, opt FrontOptions) net.Listener
 	if !f.start() {
 		return l
 	}
+	e.front.Store(f)
 	return f
+}
+
+// join makes a connection a member that the front reads.
+func (f *front) join(d *hub.Descriptor, remote string, p phase1) {
+	c := &conn{front: f, remote: remote, awaits: p}
+	if _, err := f.engine.hub.Join(hub.Joining[*item]{Sink: d, Receiver: c, Owner: (*session)(nil)}); err != nil {
+		d.Abort()
+	}
+}
+
+// keep is the hub's Keep: a stream that has ended in good order leaves its
+// connection free for the next request (grip.md, 2.5 item 3).
+func (e *Engine) keep(m *hub.Member[*item], cause error) func(*hub.Descriptor) {
+	s, f := m.Owner().(*session), e.front.Load()
+	if s == nil || f == nil || !s.reusable || s.cut || causeOf(cause) != causeFinished && causeOf(cause) != causeClosed {
+		return nil
+	}
+	return func(d *hub.Descriptor) { f.join(d, s.remote, awaitNext) }
 }
 
 // Accept returns the next connection that is net/http's.
@@ -179,7 +198,7 @@ const (
 )
 
 // Admit implements hub.Receiver.
-func (c *conn) Admit(m *hub.Member[*item]) { c.wait(m, awaitHead) }
+func (c *conn) Admit(m *hub.Member[*item]) { c.wait(m, c.awaits) }
 
 // Deliver implements hub.Receiver; nothing is ever delivered.
 func (c *conn) Deliver(*hub.Member[*item], []hub.Delivery[*item]) {}

@@ -124,10 +124,7 @@ func (f *front) admit(fd int, addr unix.Sockaddr) {
 		f.refuse(d, errFull)
 		return
 	}
-	c := &conn{front: f, remote: remoteText(addr)}
-	if _, err := f.engine.hub.Join(hub.Joining[*item]{Sink: d, Receiver: c, Owner: (*session)(nil)}); err != nil {
-		d.Abort()
-	}
+	f.join(d, remoteText(addr), awaitHead)
 }
 
 func remoteText(addr unix.Sockaddr) string {

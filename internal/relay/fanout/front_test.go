@@ -2,6 +2,7 @@ package fanout
 
 import (
 	"bytes"
+	"io"
 	"net"
 	"net/http/httptest"
 	"runtime"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/gobwas/ws"
+
+	"github.com/pubsubctl/pubsubctl/internal/grip"
 )
 
 // quickEcho is an echo that the front asks on its shards.
@@ -116,3 +119,47 @@ func TestFrontCountsWhatItHandsOver(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// grip.md, 2.5 item 3: a stream that ends in good order leaves its connection to
+// the next request, whoever read the first.
+func TestConnectionGoesOnBehindAStream(t *testing.T) {
+	h := quickStreams{quickEcho{&echo{}}}
+	e, srv := serveFront(t, Options{}, h)
+	end := &grip.Item{Channel: "c", HTTPStream: &grip.HTTPStream{Action: grip.Close}}
+	for _, slow := range []string{"", "X-Slow: yes\r\n"} {
+		c, r := exchange(t, srv, "GET /hold HTTP/1.1\r\nHost: h\r\n"+slow+"\r\n")
+		for range 3 {
+			head(t, r)
+			wantBytes(t, r, "4\r\nopen\r\n")
+			publishSoon(t, e, end)
+			wantBytes(t, r, "0\r\n\r\n")
+			if _, err := io.WriteString(c, "GET /hold HTTP/1.1\r\nHost: h\r\n"+slow+"\r\n"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		head(t, r)
+		// A request that came too early is answered, or the connection closed: never
+		// kept waiting.
+		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		wantBytes(t, r, "4\r\nopen\r\n")
+		publishSoon(t, e, end)
+		wantBytes(t, r, "0\r\n\r\n")
+		if line, err := r.ReadString('\n'); err != io.EOF && line != "HTTP/1.1 201 Created\r\n" {
+			t.Fatalf("behind the stream %q, %v", line, err)
+		}
+	}
+	c, r := exchange(t, srv, "GET /hold HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+	head(t, r)
+	publishSoon(t, e, end)
+	if rest, err := io.ReadAll(r); string(rest) != "4\r\nopen\r\n0\r\n\r\n" {
+		t.Errorf("a client that wants the end got %q, %v", rest, err)
+	}
+	_ = c.Close()
+}
+
+// quickStreams leaves requests with X-Slow to net/http.
+type quickStreams struct{ quickEcho }
+
+func (quickStreams) Quick(r *Request) bool { return r.Header.Get("X-Slow") == "" }

@@ -193,9 +193,13 @@ func (s *stream) busy() bool {
 	return all
 }
 
-// want makes the stream ask in the next 100 ms step, together with others.
+// want makes the stream ask in the next 100 ms step, together with others. One
+// that has nothing to ask cannot make up for what it has missed, and ends.
 func (s *stream) want(m *hub.Member[*item], at time.Time) {
-	if s.phase == holding {
+	switch {
+	case s.next.URI == "":
+		m.End(errOrigin)
+	case s.phase == holding:
 		s.phase, s.fetchAt = due, at
 		m.Wake(at)
 	}
@@ -332,7 +336,7 @@ func (s *stream) page(m *hub.Member[*item], p *page) {
 		m.SetChannels(names(s.channels))
 		m.Write(p.bytes(s.format))
 		s.resume(m, in)
-		if s.hasMore(before) && s.missed() {
+		if s.next.URI != "" && s.hasMore(before) && s.missed() {
 			s.want(m, m.Now())
 		}
 		return
@@ -364,8 +368,14 @@ func (s *stream) retry(m *hub.Member[*item]) {
 // resume holds the stream again and delivers what came meanwhile.
 func (s *stream) resume(m *hub.Member[*item], in *grip.Instruct) {
 	m.SetKeepAlive(s.engine.keepAlive(in.KeepAlive, s.format))
-	s.phase = holding
-	s.linkAt = m.Now().Add(s.linkTimeout())
+	s.phase, s.linkAt = holding, time.Time{}
+	switch {
+	case s.next.URI != "":
+		s.linkAt = m.Now().Add(s.linkTimeout())
+	case s.anyPrevID():
+		m.End(errOrigin) // nothing could recover a gap (grip.md, 2.5 item 7)
+		return
+	}
 	s.replay(m)
 	m.Wake(s.wakeAt())
 }

@@ -34,9 +34,10 @@ func (e *Engine) server(h Handler) *server {
 // asked is a request with what the engine must remember of the moment it asked.
 type asked struct {
 	Request
-	kept  *kept // the body, nil if there is none
-	hints uint64
-	at    time.Time
+	kept   *kept // the body, nil if there is none
+	closes bool  // the client wants the connection closed behind the answer
+	hints  uint64
+	at     time.Time
 }
 
 func (q *asked) base() base { return base{strings.Clone(q.Host), q.Secure} }
@@ -48,7 +49,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Header: r.Header, Body: r.Body, ContentLength: r.ContentLength, Secure: r.TLS != nil,
 			Remote: r.RemoteAddr, Conn: s.engine.conns.Add(1),
 		},
-		hints: s.engine.hints.Load(), at: time.Now(),
+		hints: s.engine.hints.Load(), at: time.Now(), closes: r.Close,
 	}
 	if h, ok := s.handler.(SocketHandler); ok && isUpgrade(r) {
 		s.upgrade(w, r, q, h)

@@ -12,15 +12,16 @@ import (
 // session is what the engine knows of a held connection; the hub carries it as
 // the member's owner.
 type session struct {
-	conn   uint64
-	remote string
-	opened time.Time
-	format hub.Format
-	events bool    // the response is an event stream
-	cut    bool    // ended without an end; set by the shard before the sink ends
-	socket *socket // nil for streams
-	poll   *poll   // nil for others
-	gone   func()  // tells the origin of the end, if it wants to know
+	conn     uint64
+	remote   string
+	opened   time.Time
+	format   hub.Format
+	events   bool    // the response is an event stream
+	reusable bool    // the connection can carry another request
+	cut      bool    // ended without an end; set by the shard before the sink ends
+	socket   *socket // nil for streams
+	poll     *poll   // nil for others
+	gone     func()  // tells the origin of the end, if it wants to know
 }
 
 // join makes a held stream a member of the hub.
@@ -41,7 +42,7 @@ func (s *server) joining(q *asked, resp *Response, f hub.Format, first []byte) h
 	in := resp.Instruct
 	own := &session{
 		conn: q.Conn, remote: q.Remote, opened: q.at, format: f,
-		events: isEventStream(resp.Header.Get("Content-Type")),
+		events: isEventStream(resp.Header.Get("Content-Type")), reusable: f == formatChunk && !q.closes,
 	}
 	own.gone = s.farewellCall(q.base(), in.Gone)
 	j := hub.Joining[*item]{

@@ -65,7 +65,7 @@ func (s *shard[T]) resume(m *Member[T]) {
 		}
 	}
 	if m.leaving {
-		s.retire(m, m.sink.Finish)
+		s.letGo(m)
 		return
 	}
 	if f, ok := m.recv.(Flusher[T]); ok {
@@ -97,8 +97,31 @@ func (s *shard[T]) part(m *Member[T]) {
 		}
 	})
 	if m.waiting == nil && !m.done {
-		s.retire(m, m.sink.Finish)
+		s.letGo(m)
 	}
+}
+
+// letGo ends a member that has had its last bytes.
+func (s *shard[T]) letGo(m *Member[T]) {
+	if take := s.keep(m); take != nil {
+		s.retire(m, func() {})
+		take(m.sink.(*Descriptor))
+		return
+	}
+	s.retire(m, m.sink.Finish)
+}
+
+// keep asks whether the connection goes on without the member.
+func (s *shard[T]) keep(m *Member[T]) (take func(*Descriptor)) {
+	d, ok := m.sink.(*Descriptor)
+	if !ok || s.hub.opt.Keep == nil || s.draining || m.heard {
+		return nil
+	}
+	s.try(m, func() { take = s.hub.opt.Keep(m, m.cause) })
+	if take == nil || m.done || s.poll.remove(d) != nil {
+		return nil
+	}
+	return take
 }
 
 // kill cuts the member off.

@@ -52,6 +52,11 @@ type Options[T any] struct {
 	Size func(v T) int
 	// Farewell returns the last bytes for a member that ends with cause, or nil.
 	Farewell func(m *Member[T], cause error) []byte
+	// Keep, if not nil, is asked about a member on a Descriptor that has ended with
+	// all of its bytes written and whose peer has sent nothing unwanted. It may take
+	// the connection over by returning what is to be called with it; else the hub
+	// closes it. It must not block.
+	Keep func(m *Member[T], cause error) func(*Descriptor)
 	// Ended, if not nil, is called once for each member after it has ended, on
 	// its shard's goroutine. It must not block.
 	Ended func(m *Member[T], cause error)

@@ -69,6 +69,7 @@ type Member[T any] struct {
 	leaving   bool // delivers no more; what is queued is still being written
 	done      bool
 	stalled   bool // the sink is full
+	heard     bool // the peer has sent something that nobody wanted
 	recv      Receiver[T]
 	direct    bool   // plain writes although there is a Receiver
 	paused    bool   // Input is not wanted now

@@ -330,6 +330,8 @@ func (s *shard[T]) read(m *Member[T], r readiness) {
 		if n > 0 {
 			if in, ok := m.recv.(Reader[T]); ok && !m.leaving {
 				s.try(m, func() { in.Input(m, s.buffer()[:n]) })
+			} else {
+				m.heard = true
 			}
 			if m.done {
 				return
