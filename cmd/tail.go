@@ -129,7 +129,7 @@ func runTail(c *cobra.Command, d deps, o tailOptions, wrap func(tail.Service) ta
 // the connection was refused.
 func (d deps) tailSummary(s tail.Summary, url string) {
 	note := d.io.Note
-	note("%d messages, %d bytes on %s in %s (%.1f/s)", s.Messages, s.Bytes, counted(s.Topics, "topic"),
+	note("%s, %s on %s in %s (%.1f/s)", counted(int(s.Messages), "message"), counted(int(s.Bytes), "byte"), counted(s.Topics, "topic"),
 		ui.FormatDuration(s.Took.Round(time.Second)), float64(s.Messages)/max(1, s.Took.Seconds()))
 	note("%d kept, %d dropped from the buffer, %d published", s.Kept, s.Dropped, s.Published)
 	state := fmt.Sprintf("%s at the end (%s), %s, %s", s.State, url, counted(s.Reconnects, "reconnect"), counted(s.Gaps, "gap"))

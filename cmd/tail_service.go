@@ -70,12 +70,15 @@ func (s *liveService) Scope(topic pubsub.Topic) (text string, granted bool) {
 	}
 	text = "token: grants write to " + topicList(r.Write)
 	if r.Claim != "" {
-		return text + "; " + r.Reason, false
+		return "token: not accepted: " + r.Reason, false
+	}
+	if !(pubsub.Grant{Write: r.Write}).CanWrite(topic) {
+		return text + ", not to " + quote(string(topic)), false
 	}
 	if !r.ExpiresAt.IsZero() {
 		text += ", until " + ui.FormatTime(r.ExpiresAt)
 	}
-	return text, (pubsub.Grant{Write: r.Write}).CanWrite(topic)
+	return text, true
 }
 
 // Explain makes a problem of an error, as subscribe and publish do.
