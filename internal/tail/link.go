@@ -3,6 +3,7 @@ package tail
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
@@ -94,7 +95,7 @@ func (m Model) reconnect() Model {
 		m.feeds.start(l.id, m.links[i].asked)
 	}
 	if lost {
-		m = m.gap(m.now, time.Time{}, "connected again by hand: live messages published meanwhile are missed")
+		m = m.gap(entry{at: m.now, text: "connected again by hand: live messages published meanwhile are missed"})
 	}
 	return m
 }
@@ -129,7 +130,7 @@ func (m Model) heard(i int, e client.Event) Model {
 		}
 		l.phase = phaseOpen
 	case client.KindGap:
-		m = m.gap(e.Time, e.Since, e.Text)
+		m = m.gap(entry{at: e.Time, since: e.Since, text: e.Text, lost: m.only(*l)})
 	case client.KindReconnecting:
 		l.phase, l.attempt, l.retry = phaseReconnecting, e.Attempt, e.Time.Add(e.Wait)
 		l.why = m.explain(*l, e.Err).Error()
@@ -143,29 +144,51 @@ func (m Model) heard(i int, e client.Event) Model {
 	return m
 }
 
+// only names the topics of a subscription if there are others besides it.
+func (m Model) only(l link) []string {
+	var names []string
+	if len(m.links) > 1 {
+		for _, t := range l.asked.Topics {
+			names = append(names, string(t))
+		}
+	}
+	return names
+}
+
 func (m Model) explain(l link, err error) ui.Problem {
 	return m.o.Service.Explain("subscribe", l.asked.Topics, err)
 }
 
 // gap puts a line into the list. Several subscriptions that lost the same service
-// make one line.
-func (m Model) gap(at, since time.Time, text string) Model {
-	text = clean(m.o.Secrets.Redact(text))
-	last := m.ring.at(m.ring.next - 1)
-	if last != nil && last.kind == kindGap && last.text == text && at.Sub(last.at) < sameGap {
+// one after the other make one line, which names them all.
+func (m Model) gap(g entry) Model {
+	g.kind, g.text = kindGap, clean(m.o.Secrets.Redact(g.text))
+	if last := m.ring.at(m.ring.next - 1); last != nil && last.kind == kindGap && g.at.Sub(last.at) < sameGap {
+		g.text = last.text
+		if last.since.Before(g.since) {
+			g.since = last.since
+		}
+		g.lost = append(slices.Clone(last.lost), g.lost...)
+		slices.Sort(g.lost)
+		g.lost = slices.Compact(g.lost)
+		m.ring.replaceLast(&g)
 		return m
 	}
 	m.gaps++
-	m.ring.add(&entry{kind: kindGap, at: at, since: since, text: text})
+	m.ring.add(&g)
 	return m
 }
 
 // gapText is a gap in one line, its time first.
 func (e *entry) gapText() string {
-	if e.since.IsZero() {
-		return "gap: " + e.text
+	text := "gap"
+	if !e.since.IsZero() {
+		text += " " + e.since.Local().Format(time.TimeOnly) + " to " + e.at.Local().Format(time.TimeOnly)
 	}
-	return "gap " + e.since.Local().Format(time.TimeOnly) + " to " + e.at.Local().Format(time.TimeOnly) + ": " + e.text
+	if len(e.lost) > 0 {
+		text += " on " + clean(strings.Join(e.lost, ", "))
+	}
+	return text + ": " + e.text
 }
 
 // worst is the subscription that most asks for attention, -1 if there is none.

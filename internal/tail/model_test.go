@@ -389,7 +389,7 @@ func TestReconnectingMakesOneGapLine(t *testing.T) {
 			happening{feed: l.id, event: client.Event{Kind: client.KindGap, Time: moment().Add(time.Second), Since: moment(), Text: "messages published while disconnected are missed"}})
 	}
 	m = says(t, m, "b", "after")
-	wantScreen(t, m, "● open", "before", "gap 15:04:05 to 15:04:06: messages published while disconnected", "after")
+	wantScreen(t, m, "● open", "before", "gap 15:04:05 to 15:04:06 on a, b: messages published while disco", "after")
 	if n := strings.Count(screen(m), "gap "); n != 1 {
 		t.Errorf("%d gap lines in\n%s", n, screen(m))
 	}

@@ -24,6 +24,7 @@ type entry struct {
 	transport string
 	text      string    // of a gap
 	since     time.Time // when the connection before a gap was lost, if one was
+	lost      []string  // the topics a gap is on, none for all
 	number    uint64    // counts messages of this run from 1; 0 for a gap
 	conn      int
 	kind      kind
@@ -69,6 +70,14 @@ func (r *ring) add(e *entry) uint64 {
 	r.next++
 	r.bytes += e.cost()
 	return pos
+}
+
+// replaceLast puts e where the newest entry is. An entry itself never changes,
+// because an export may be reading it.
+func (r *ring) replaceLast(e *entry) {
+	i := r.slot(r.next - 1)
+	r.bytes += e.cost() - r.slots[i].cost()
+	r.slots[i] = e
 }
 
 func (r *ring) makeRoom(cost int) {
