@@ -104,7 +104,7 @@ func (m Model) drawList(c *canvas, l layout) {
 	b, rows := l.list, m.rows()
 	cols := m.columnsFor(b.w)
 	if l.titles {
-		m.title(c, b, m.focus == focusList, m.listTitle(cols))
+		m.titleAt(c, b, m.focus == focusList, m.listTitle(cols))
 	}
 	if len(rows) == 0 {
 		for i, text := range m.emptyText() {
@@ -123,7 +123,7 @@ func (m Model) drawList(c *canvas, l layout) {
 	}
 }
 
-// listTitle names the columns. It starts where title puts its mark.
+// listTitle names the columns.
 func (m Model) listTitle(c listColumns) string {
 	text := ""
 	if c.time > 0 {
@@ -132,9 +132,7 @@ func (m Model) listTitle(c listColumns) string {
 	if c.topic > 0 {
 		text += fit("topic", c.topic, "") + " "
 	}
-	text += fitRight("size", c.size, "") + " " + fit("", c.marks, "") + " message"
-	_, rest := head(text, 1)
-	return text[min(len(text), max(0, rest-1)):]
+	return text + fitRight("size", c.size, "") + " " + fit("", c.marks, "") + " message"
 }
 
 // emptyText explains an empty list.

@@ -142,9 +142,14 @@ func (m Model) more() string { return m.glyph("…", "~") }
 // title draws the line above a pane. The mark in front says which pane has the
 // focus.
 func (m Model) title(c *canvas, b box, focused bool, text string) {
-	mark, style := "  ", ui.Dim
+	m.titleAt(c, b, focused, " "+text)
+}
+
+// titleAt is title with the text right behind the mark, as in the rows of the list.
+func (m Model) titleAt(c *canvas, b box, focused bool, text string) {
+	mark, style := " ", ui.Dim
 	if focused {
-		mark, style = m.glyph("▸ ", "> "), ui.Bold
+		mark, style = m.glyph("▸", ">"), ui.Bold
 	}
 	c.put(b.x, b.y-1, b.w, m.paint(style, fit(mark+text, b.w, m.more())))
 }
