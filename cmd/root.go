@@ -87,7 +87,6 @@ func newRoot(d deps) *cobra.Command {
 		newToken(d),
 		newPublish(d),
 		newSubscribe(d),
-		newTail(d),
 		newGrip(d),
 		newContext(d),
 		newCompletion(d),
