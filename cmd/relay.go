@@ -47,6 +47,7 @@ type relayOptions struct {
 	readyFile                 string
 	keysGiven, fastlyKeyGiven bool
 	origins                   originOptions
+	platform                  platformOptions
 }
 
 func (o *relayOptions) define(f *pflag.FlagSet, listen, control string) {
@@ -60,6 +61,7 @@ func (o *relayOptions) define(f *pflag.FlagSet, listen, control string) {
 	f.StringArrayVar(&o.items, "config-item", nil, "item of the app's config store as `NAME=VALUE`: sse, http-publish or admin; repeatable")
 	f.BoolVar(&o.noPublishToken, "no-publish-token", false, "behave like a service without a publish token")
 	f.BoolVar(&o.noStore, "no-messages-store", false, "behave like a service without a message store")
+	o.platform.define(f)
 	f.StringVar(&o.tlsCert, "tls-cert", "", "certificate `FILE` (PEM) for TLS on the data plane")
 	f.StringVar(&o.tlsKey, "tls-key", "", "key `FILE` (PEM) of the certificate")
 	f.IntVar(&o.maxConns, "max-conns", 0, "refuse more connections than `N`; default from the limit on open files")
@@ -109,6 +111,14 @@ func completeRelayFlags(c *cobra.Command) {
 func (o *relayOptions) mark(f *pflag.FlagSet) {
 	o.keysGiven, o.fastlyKeyGiven = f.Changed("key"), f.Changed("fastly-key")
 	o.origins.mark(f)
+	if o.platform.on() { // what its service has is valid, and what is asked for
+		if !o.keysGiven {
+			o.keys = nil
+		}
+		if !o.fastlyKeyGiven {
+			o.fastlyKeys = nil
+		}
+	}
 }
 
 // runRelay serves until ctx ends.
@@ -173,6 +183,7 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 	if err := o.origins.apply(ctx, d, &opt); err != nil {
 		return nil, relay.Options{}, err
 	}
+	o.platform.apply(&opt)
 	s, err := relay.Start(ctx, opt)
 	return s, opt, relayProblem(err)
 }
@@ -187,6 +198,9 @@ func (o relayOptions) check() error {
 	}
 	if o.maxConns < 0 {
 		return ui.Problemf(ui.UsageBadFlag, "--max-conns takes a positive number")
+	}
+	if err := o.checkPlatform(); err != nil {
+		return err
 	}
 	for _, a := range []struct{ flag, address string }{{"--listen", o.listen}, {"--control", o.control}} {
 		if a.flag == "--control" && a.address == relay.Off {
@@ -258,8 +272,8 @@ func relayProblem(err error) error {
 
 func listenProblem(e *relay.ListenError) error {
 	flag := "--listen"
-	if e.Plane == "control" {
-		flag = "--control"
+	if e.Plane != "data" {
+		flag = "--" + e.Plane
 	}
 	p := ui.Problemf(ui.NetworkAddressInUse, "cannot listen on "+e.Address).From(e)
 	var op *net.OpError
@@ -321,6 +335,7 @@ func (d deps) greet(r relay.Ready, o relayOptions, keys []store.Key) {
 		d.io.Note("control   %s", r.Control)
 	}
 	d.greetOrigins(r, o)
+	d.greetPlatform(r)
 	if o.app == "none" || len(keys) == 0 || o.keysGiven && !d.io.ErrTTY {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -24,7 +25,8 @@ func newRelayExec(d deps) *cobra.Command {
 			"environment, stops the relay and returns COMMAND's exit code. Any number can run\n" +
 			"side by side.\n\n" +
 			"COMMAND sees PUBSUBCTL_URL, PUBSUBCTL_KEY_ID and PUBSUBCTL_KEY_SECRET, which make\n" +
-			"pubsubctl itself use this relay, and GRIP_URL, the control plane.",
+			"pubsubctl itself use this relay, and GRIP_URL, the control plane. With --fastly-api\n" +
+			"it also sees FASTLY_API_ENDPOINT and FASTLY_API_TOKEN.",
 		Example: "  pubsubctl relay exec -- npm test\n" +
 			"  pubsubctl relay exec --data ./hub -- sh -c 'curl -s $PUBSUBCTL_URL/'",
 		Args:              argsExecCommand,
@@ -85,6 +87,7 @@ func relayEnv(environ []string, r relay.Ready, opt relay.Options) []string {
 	if keys := opt.Keys; len(keys) > 0 {
 		ours["PUBSUBCTL_KEY_ID"], ours["PUBSUBCTL_KEY_SECRET"] = keys[0].ID, string(keys[0].Secret)
 	}
+	maps.Copy(ours, platformEnv(r))
 	var env []string
 	for _, entry := range environ {
 		name, _, _ := strings.Cut(entry, "=")

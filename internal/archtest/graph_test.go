@@ -38,6 +38,9 @@ var picture = []part{
 	{"internal/grip", mechanisms, []string{"internal/pubsub"}},
 	{"internal/relay/hub", mechanisms, []string{"internal/pubsub"}},
 	{"internal/relay/store", mechanisms, []string{"internal/pubsub"}},
+	// The imitated platform API is HTTP and JSON only: the relay serves it, and the
+	// tests of provisioning talk to it.
+	{"internal/provision/fastly/fastlytest", mechanisms, nil},
 
 	// Fanout holds connections for any origin: it must not learn what a topic's
 	// token or a retained message is.
@@ -52,13 +55,14 @@ var picture = []part{
 
 	{"internal/relay", applications, []string{
 		"internal/grip", "internal/pubsub", "internal/relay/app", "internal/relay/fanout", "internal/relay/hub",
-		"internal/relay/origin", "internal/relay/store", "internal/token",
+		"internal/relay/origin", "internal/relay/store", "internal/token", "internal/provision/fastly/fastlytest",
 	}},
 	{"internal/tail", applications, []string{"internal/client", "internal/config", "internal/pubsub", "internal/ui"}},
 	{"internal/provision", applications, []string{"internal/client", "internal/config", "internal/pubsub", "internal/token", "internal/ui"}},
 
 	{"cmd", commands, []string{
-		"internal/client", "internal/config", "internal/provision", "internal/pubsub", "internal/relay", "internal/relay/store",
+		"internal/client", "internal/config", "internal/provision", "internal/provision/fastly/fastlytest", "internal/pubsub",
+		"internal/relay", "internal/relay/store",
 		"internal/tail", "internal/token", "internal/ui",
 	}},
 
@@ -90,6 +94,7 @@ var owners = map[string][]string{
 	"github.com/spf13/pflag":          {"cmd"},
 	"github.com/zalando/go-keyring":   {"internal/config"},
 	"go.etcd.io/bbolt":                {"internal/relay/store/boltstore"},
+	"golang.org/x/crypto":             {"internal/provision/fastly"}, // sealed boxes, as secrets are sent in
 	"golang.org/x/sys":                {"cmd", "internal/relay"},
 	"golang.org/x/term":               {"cmd", "internal/ui"},
 }

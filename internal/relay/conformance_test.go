@@ -33,6 +33,7 @@ func TestConformance(t *testing.T) {
 		"portable":   {func(o *Options, _ *testing.T) { o.Portable = true }, nil, nil},
 		"http2":      {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, true), trusting(t, false)},
 		"tls http1":  {func(o *Options, _ *testing.T) { o.TLSCert, o.TLSKey = cert, key }, trusting(t, false), nil},
+		"platform":   {asPlatform, nil, nil},
 		"bolt":       {func(o *Options, t *testing.T) { o.Data = t.TempDir() }, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -57,6 +57,12 @@ type Options struct {
 	PublishLimit, ServicePublishLimit int64
 	// PublishHeaderLimit is the same for its head, 0 for 128 KiB.
 	PublishHeaderLimit int
+	// Platform, if not nil, imitates the platform API, which is then served at
+	// FastlyAPI, empty for a free loopback port. The app is what its active service
+	// makes of it: Config has no effect, and Keys and FastlyKeys are valid beside its
+	// own. A test talks to it in parallel.
+	Platform  Platform
+	FastlyAPI string
 	// TLSCert and TLSKey name PEM files; both or neither.
 	TLSCert, TLSKey string
 	// MaxConns is how many client connections may be open; 0 stands for what the
@@ -84,6 +90,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Control == "" {
 		o.Control = "127.0.0.1:0"
+	}
+	if o.FastlyAPI == "" {
+		o.FastlyAPI = "127.0.0.1:0"
 	}
 	if o.HeaderTimeout == 0 {
 		o.HeaderTimeout = 10 * time.Second

@@ -15,7 +15,9 @@ type Ready struct {
 	// the latter is empty when it is off.
 	Hub     string `json:"hub"`
 	Control string `json:"control,omitempty"`
-	PID     int    `json:"pid"`
+	// FastlyAPI is the base URL of the imitated platform API; empty without one.
+	FastlyAPI string `json:"fastly_api,omitempty"`
+	PID       int    `json:"pid"`
 }
 
 func readyOf(data, control net.Listener, secure bool) Ready {

@@ -24,23 +24,24 @@ type Server struct {
 	// Static after Start.
 	opt     Options
 	engine  *fanout.Engine
-	app     *app.App // nil without the app
+	app     *app.App // nil without the app, and beside a Platform
 	store   store.Store
 	routing *routing // nil without routes
 	guard   *guard
 	data    *http.Server
 	control *http.Server // nil when off
+	api     *http.Server // nil without a Platform
 	ready   Ready
 	began   time.Time
 	serving sync.WaitGroup
-	failed  chan error // capacity 2: what ends a listener early
+	failed  chan error // capacity 3: what ends a listener early
 
 	draining atomic.Bool
 }
 
 // ListenError says that an address could not be listened on.
 type ListenError struct {
-	// Plane is "data" or "control".
+	// Plane is "data", "control" or "fastly-api".
 	Plane   string
 	Address string
 	Err     error
@@ -80,7 +81,7 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // *TLSError, a *ListenError, a *RouteError, a *SigKeyError or an error about the
 // options; then nothing is left running. ctx bounds the start only.
 func Start(ctx context.Context, o Options) (*Server, error) {
-	s := &Server{opt: o.withDefaults(), began: time.Now(), failed: make(chan error, 2)}
+	s := &Server{opt: o.withDefaults(), began: time.Now(), failed: make(chan error, 3)}
 	var err error
 	if s.routing, err = loadRoutes(s.opt); err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func (s *Server) warnDamaged(names []string) {
 	}
 }
 
-// listen binds both planes and then serves them.
+// listen binds the planes and then serves them.
 func (s *Server) listen(ctx context.Context) error {
 	config, err := s.tlsConfig()
 	if err != nil {
@@ -149,9 +150,20 @@ func (s *Server) listen(ctx context.Context) error {
 		}
 	}
 	s.ready = readyOf(data, control, config != nil)
+	api, err := s.listenAPI(ctx)
+	if err != nil {
+		_ = data.Close()
+		if control != nil {
+			_ = control.Close()
+		}
+		return err
+	}
 	s.serveData(data, config)
 	if control != nil {
 		s.serveControl(control)
+	}
+	if api != nil {
+		s.serveAPI(api)
 	}
 	return nil
 }
@@ -178,7 +190,11 @@ func (s *Server) serveData(l net.Listener, config *tls.Config) {
 	})
 	var handler http.Handler
 	within := func(_ *guard, l net.Listener) net.Listener { return l }
-	if !s.opt.NoApp {
+	switch {
+	case s.opt.NoApp:
+	case s.opt.Platform != nil:
+		handler = s.engine.Serve(s.serveEdge())
+	default:
 		s.app = app.New(app.Options{
 			Store: s.store, Publisher: s.engine, FastlyKeys: s.opt.FastlyKeys, Config: s.opt.Config,
 			PublishToken: !s.opt.NoPublishToken, MessagesStore: !s.opt.NoMessagesStore, Log: s.opt.Log,
@@ -263,8 +279,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	drained := s.engine.Drain(ctx)
 	err := errors.Join(drained, s.data.Shutdown(ctx))
 	_ = s.data.Close()
-	if s.control != nil {
-		_ = s.control.Close()
+	for _, srv := range []*http.Server{s.control, s.api} {
+		if srv != nil {
+			_ = srv.Close()
+		}
 	}
 	s.routing.close()
 	s.serving.Wait()
