@@ -71,11 +71,11 @@ func (d deps) greetPlatform(r relay.Ready) {
 	}
 	d.io.Note("fastly    %s", r.FastlyAPI)
 	_, _ = fmt.Fprintf(d.io.Err, `
-Nothing answers on the relay before a service is set up there:
+Nothing answers on the relay before a service is set up and activated there, by a tool that finds the platform so:
 
-  FASTLY_API_TOKEN=%s pubsubctl setup --api-url %s --app-url %s
+  export FASTLY_API_ENDPOINT=%s FASTLY_API_TOKEN=%s
 
-`, fastlytest.DefaultToken, r.FastlyAPI, r.Hub)
+`, r.FastlyAPI, fastlytest.DefaultToken)
 }
 
 // platformEnv is where a command finds the API.
