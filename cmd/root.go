@@ -88,6 +88,8 @@ func newRoot(d deps) *cobra.Command {
 		newPublish(d),
 		newSubscribe(d),
 		newGrip(d),
+		newDoctor(d),
+		newKey(d),
 		newContext(d),
 		newCompletion(d),
 		newVersion(d),

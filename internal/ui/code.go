@@ -54,6 +54,7 @@ const (
 	AuthVerifiedNo        Code = "auth.verified_no"
 	NotFoundContext       Code = "not_found.context"
 	NotFoundKey           Code = "not_found.key"
+	NotFoundService       Code = "not_found.service"
 	NotFoundRoute         Code = "not_found.no_route"
 	NetworkDNS            Code = "network.dns"
 	NetworkRefused        Code = "network.refused"
@@ -148,6 +149,7 @@ var codeTable = [...]CodeInfo{
 	{Code: AuthVerifiedNo, Means: "the token was checked and does not allow it", Exit: ExitNo},
 	{Code: NotFoundContext, Means: "no context of this name"},
 	{Code: NotFoundKey, Means: "no key of this id"},
+	{Code: NotFoundService, Means: "no service of this id that the API token may see"},
 	{Code: NotFoundRoute, Means: "the address answers, and has no such path"},
 	{Code: NetworkDNS, Means: "the name of the host cannot be resolved", Retryable: true},
 	{Code: NetworkRefused, Means: "nothing listens at the address", Retryable: true},
