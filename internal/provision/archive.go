@@ -51,7 +51,9 @@ type PackageError struct {
 }
 
 // Error gives the reason.
-func (e *PackageError) Error() string { return e.Where + " is not a package to upload: " + e.Err.Error() }
+func (e *PackageError) Error() string {
+	return e.Where + " is not a package to upload: " + e.Err.Error()
+}
 
 // Unwrap gives the cause.
 func (e *PackageError) Unwrap() error { return e.Err }
