@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"runtime"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/config"
+	"github.com/pubsubctl/pubsubctl/internal/provision"
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
@@ -21,6 +23,11 @@ type account struct {
 	// token is the API token's value, endpoint where it is good.
 	token    config.Secret
 	endpoint string
+	// book has what setup has noted of services at the endpoint; ledger is that of
+	// the service, nil if there is none or it cannot be read. Without a home
+	// directory there is no book.
+	book   *provision.Book
+	ledger *provision.Ledger
 	// http carries requests to the platform and to the app.
 	http *http.Transport
 }
@@ -38,6 +45,10 @@ func (d deps) account(ctx context.Context, c *cobra.Command) (account, error) {
 	a := account{settings: s, endpoint: fastlyAPI, http: client.NewHTTP(8)}
 	if s.APIURL.IsSet() {
 		a.endpoint = s.APIURL.Text
+	}
+	if dir := config.StateDir(runtime.GOOS, d.env); dir != "" {
+		a.book = provision.OpenBook(dir, a.endpoint, d.now)
+		a.ledger, _ = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
 	}
 	if !hosted(s) || !s.APIToken.IsSet() {
 		return a, nil

@@ -35,7 +35,7 @@ func newDoctor(d deps) *cobra.Command {
 			"Checks: " + strings.Join(wrapWords(provision.Checks(), 70), "\n  ") + ".",
 		Example: "  pubsubctl doctor\n" +
 			"  pubsubctl doctor fanout publish-token\n" +
-			"  pubsubctl doctor --json --jq '.checks[] | select(.status == \"fail\") | .fix'",
+			"  pubsubctl doctor --json --jq '.checks[].fix // empty'",
 		Args:        checkNames,
 		Annotations: notes("status, setup, help exit-codes", jsonObject),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -118,7 +118,7 @@ func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provisio
 	}
 	if a.api != nil {
 		sight.Platform = provision.Inspect(ctx, a.api, provision.Inspection{
-			Endpoint: a.endpoint, TokenFrom: s.APIToken.Origin.String(), Service: s.ServiceID.Text,
+			Endpoint: a.endpoint, TokenFrom: s.APIToken.Origin.String(), Service: s.ServiceID.Text, Ledger: a.ledger,
 		})
 		sight.Platform.Door = look.Door(ctx, a.endpoint)
 	}

@@ -24,8 +24,8 @@ func newKeyCreate(d deps) *cobra.Command {
 			"until the service accepts it. The value cannot be shown again. --save also makes\n" +
 			"it the key of the context: its value goes into the keyring, or where there is none\n" +
 			"into a file that only you can read.\n\n" +
-			"The service is asked with a Fastly-Key: the context's, or else the API token, which\n" +
-			"is sent to an address that is proven to be the service's only. --direct writes the\n" +
+			"The service wants a Fastly-Key, which is the context's or else the API token. That is\n" +
+			"sent to an address that is proven to be the service's only. --direct writes the\n" +
 			"key into the service's store instead, which works with admin switched off.",
 		Example: "  pubsubctl key create --save\n" +
 			"  pubsubctl key create --json\n" +
@@ -158,7 +158,17 @@ func newKeyDelete(d deps) *cobra.Command {
 
 func (o *keyDeleteOptions) define(c *cobra.Command) {
 	c.Flags().BoolVar(&o.dryRun, "dry-run", false, "say what would be done and do nothing")
-	c.Flags().StringVar(&o.confirm, "confirm", "", "`NAME` of a protected context, once more")
+	c.Flags().StringVar(&o.confirm, "confirm", "", "`NAME` of the service, or of a relay's context, if it is protected")
+}
+
+// serviceName is what a protected context wants typed: the service's name, or for
+// a relay the context's.
+func (w keyWork) serviceName(ctx context.Context) (string, error) {
+	if w.account.api == nil {
+		return w.account.settings.Context.Text, nil
+	}
+	s, err := w.account.api.Service(ctx, w.account.settings.ServiceID.Text)
+	return s.Name, err
 }
 
 func (w keyWork) delete(id string, o keyDeleteOptions) error {
@@ -181,8 +191,12 @@ func (w keyWork) delete(id string, o keyDeleteOptions) error {
 		there = there || k.ID == id
 	}
 	if there {
-		question := "delete key " + id + " of " + w.place() + "? tokens signed with it are refused from then on"
-		if err := w.d.confirmNamed(ctx, s, question, o.confirm, "pubsubctl key delete "+pasteWord(id)); err != nil {
+		question := "delete key " + id + " of " + w.place() + " and refuse all tokens signed with it?"
+		name, err := w.serviceName(ctx)
+		if err != nil {
+			return w.problem(err, id)
+		}
+		if err := w.d.confirmNamed(ctx, s, name, question, o.confirm, "pubsubctl key delete "+pasteWord(id)); err != nil {
 			return err
 		}
 	}
@@ -208,9 +222,8 @@ func (w keyWork) reportDeleted(id string, dry bool) error {
 }
 
 // confirmNamed asks before something that cannot be undone; a protected context
-// has its name typed. command is what a script would add flags to.
-func (d deps) confirmNamed(ctx context.Context, s *config.Settings, question, confirm, command string) error {
-	name := s.Context.Text
+// has the name of the service typed. command is what a script would add flags to.
+func (d deps) confirmNamed(ctx context.Context, s *config.Settings, name, question, confirm, command string) error {
 	if !s.Protected {
 		if d.flags.yes {
 			return nil
@@ -223,14 +236,14 @@ func (d deps) confirmNamed(ctx context.Context, s *config.Settings, question, co
 	}
 	answered := command + " --yes --confirm " + pasteWord(name)
 	if confirm == "" && !d.flags.yes {
-		typed, err := d.io.Ask(ctx, question+"; context "+name+" is protected, type its name:", answered)
+		typed, err := d.io.Ask(ctx, question+" context "+s.Context.Text+" is protected; type "+name+":", answered)
 		if err != nil {
 			return err
 		}
 		confirm = typed
 	}
 	if confirm != name {
-		return ui.Problemf(ui.UsageInputNotAllowed, "context "+quote(name)+" is protected and its name was not given").Try(answered)
+		return ui.Problemf(ui.UsageInputNotAllowed, "context "+quote(s.Context.Text)+" is protected, and the name "+quote(name)+" was not given").Try(answered)
 	}
 	return nil
 }
@@ -251,7 +264,7 @@ func newKeyImport(d deps) *cobra.Command {
 			"byte by byte. Nothing is printed.",
 		Example: "  pubsubctl key import ab12cd34 --value file:ab12cd34.key\n" +
 			"  pubsubctl key import test --value env:TEST_KEY --save\n" +
-			"  pubsubctl key import ab12cd34 --replace < ab12cd34.key",
+			"  pubsubctl key import ab12cd34 --value 'cmd:pass show chat' --replace",
 		Args:              argsExact("the id of a key"),
 		ValidArgsFunction: noCompletion,
 		Annotations:       notes("key create, key list", jsonObject),

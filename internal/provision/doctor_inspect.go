@@ -15,22 +15,17 @@ type Inspection struct {
 	Endpoint, TokenFrom string
 	// Service is the id of the service.
 	Service string
-	// Known is what setup has noted of it.
-	Known Noted
-}
-
-// Noted is what setup remembers of what it made, to tell it from what somebody
-// else put in its place. Each member may be empty.
-type Noted struct {
-	PackageHash, SecretDigest, PublishTokenID string
+	// Ledger is what setup has noted of it, to tell what it made from what somebody
+	// else put in its place; nil if it noted nothing.
+	Ledger *Ledger
 }
 
 // Inspect reads a service through the platform's API. It changes nothing. What
 // cannot be read is noted as such; Inspect itself does not fail.
 func Inspect(ctx context.Context, api fastly.API, in Inspection) *PlatformSight {
-	p := &PlatformSight{
-		API: in.Endpoint, TokenFrom: in.TokenFrom, ServiceID: in.Service,
-		LedgerHash: in.Known.PackageHash, LedgerDigest: in.Known.SecretDigest, TokenID: in.Known.PublishTokenID,
+	p := &PlatformSight{API: in.Endpoint, TokenFrom: in.TokenFrom, ServiceID: in.Service}
+	if l := in.Ledger; l != nil {
+		p.LedgerHash, p.LedgerDigest, p.TokenID = l.FilesHash, l.Secret, l.TokenID
 	}
 	p.Token, p.TokenErr = api.Self(ctx)
 	if _, unanswered := errors.AsType[*fastly.UnansweredError](p.TokenErr); unanswered {
@@ -106,13 +101,13 @@ func (p *PlatformSight) store(link string, kind fastly.Kind) string {
 // readStores reads what is in the stores that the app opens.
 func (p *PlatformSight) readStores(ctx context.Context, api fastly.API) {
 	var reading sync.WaitGroup
-	if id := p.store("config", fastly.ConfigStore); id != "" {
+	if id := p.store(LinkConfig, fastly.ConfigStore); id != "" {
 		reading.Go(func() { p.Items, p.ItemsErr = api.ConfigItems(ctx, id) })
 	}
-	if id := p.store("secrets", fastly.SecretStore); id != "" {
+	if id := p.store(LinkSecrets, fastly.SecretStore); id != "" {
 		reading.Go(func() { p.readSecret(ctx, api, id) })
 	}
-	if p.KeyStore = p.store("keys", fastly.KVStore); p.KeyStore != "" {
+	if p.KeyStore = p.store(LinkKeys, fastly.KVStore); p.KeyStore != "" {
 		reading.Go(func() { p.Keys, p.KeysErr = api.KVKeys(ctx, p.KeyStore) })
 	}
 	if p.TokenID != "" {
@@ -122,7 +117,7 @@ func (p *PlatformSight) readStores(ctx context.Context, api fastly.API) {
 }
 
 func (p *PlatformSight) readSecret(ctx context.Context, api fastly.API, store string) {
-	s, err := api.Secret(ctx, store, publishTokenName)
+	s, err := api.Secret(ctx, store, SecretPublishToken)
 	switch {
 	case err == nil:
 		p.HasSecret, p.Digest = true, s.Digest
@@ -130,9 +125,6 @@ func (p *PlatformSight) readSecret(ctx context.Context, api fastly.API, store st
 		p.SecretErr = err
 	}
 }
-
-// publishTokenName is the entry of the secret store that the app reads.
-const publishTokenName = "publish-token"
 
 // readPublishToken finds the publish token that setup made, if the account shows
 // its tokens.

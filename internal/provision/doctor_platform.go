@@ -90,10 +90,10 @@ func platformChecks() []check {
 		{name: "activate", id: "D03b", needs: []string{"service"}, platform: true, judge: judgeActive},
 		{name: "drafts", id: "D04", needs: version, platform: true, judge: judgeDrafts},
 		{name: "fanout", id: "D05", needs: []string{"service"}, platform: true, judge: judgeFanout},
-		link("config-store", "config", fastly.ConfigStore),
-		link("secret-store", "secrets", fastly.SecretStore),
-		link("kv-keys", "keys", fastly.KVStore),
-		link("kv-messages", "messages", fastly.KVStore),
+		link("config-store", LinkConfig, fastly.ConfigStore),
+		link("secret-store", LinkSecrets, fastly.SecretStore),
+		link("kv-keys", LinkKeys, fastly.KVStore),
+		link("kv-messages", LinkMessages, fastly.KVStore),
 		{name: "domain", id: "D08", needs: version, platform: true, judge: judgeDomain},
 		{name: "backend-self", id: "D07", needs: append(version, "domain"), platform: true, judge: judgeSelf},
 		{name: "backend-api", id: "D07b", needs: version, platform: true, judge: judgeBackendAPI},
@@ -185,8 +185,8 @@ func judgeLink(p *PlatformSight, step, name string, kind fastly.Kind) Finding {
 	fix := "pubsubctl setup --only " + step
 	l, found := p.Links[name]
 	lacks := map[string]string{
-		"config": "the app runs with its defaults", "secrets": "the app has no publish token",
-		"keys": "no token is valid", "messages": "nothing is retained, and durable streams start empty",
+		LinkConfig: "the app runs with its defaults", LinkSecrets: "the app has no publish token",
+		LinkKeys: "no token is valid", LinkMessages: "nothing is retained, and durable streams start empty",
 	}[name]
 	switch {
 	case p.LinksErr != nil:
@@ -220,14 +220,14 @@ func judgeDomain(s *Sighting) Finding {
 func judgeSelf(s *Sighting) Finding {
 	p := s.Platform
 	const fix = "pubsubctl setup --only backend-self"
-	b, found := p.Backends["self"]
+	b, found := p.Backends[BackendSelf]
 	if !found {
 		return failed("there is no backend self", "Fanout cannot ask the service about a connection", fix)
 	}
 	if !slices.Contains(p.Domains, host(b.Address)) {
 		return failed("self leads to "+b.Address+", not to "+p.Domains[0], "Fanout asks somebody else about each connection", fix)
 	}
-	return judgeBackend("self", b, host(b.Address), fix)
+	return judgeBackend(b, SelfBackend(host(b.Address)), fix)
 }
 
 func judgeBackendAPI(s *Sighting) Finding {
@@ -236,37 +236,18 @@ func judgeBackendAPI(s *Sighting) Finding {
 	if !found {
 		return failed("there is no backend api", "the app cannot publish", fix)
 	}
-	return judgeBackend("api", b, publishHost, fix)
+	return judgeBackend(b, APIBackend(), fix)
 }
 
-// publishHost is where the app publishes.
-const publishHost = "api.fastly.com"
-
 // judgeBackend compares all that counts with what it must be.
-func judgeBackend(name string, b fastly.Backend, want, fix string) Finding {
-	wrong := ""
-	switch {
-	case host(b.Address) != want:
-		wrong = fmt.Sprintf("address %q", b.Address)
-	case b.Port != 443:
-		wrong = fmt.Sprintf("port %d", b.Port)
-	case !b.TLS:
-		wrong = "no TLS"
-	case !b.CheckCert:
-		wrong = "the certificate is not checked"
-	case host(b.OverrideHost) != want:
-		wrong = fmt.Sprintf("override host %q", b.OverrideHost)
-	case host(b.SNIHostname) != want:
-		wrong = fmt.Sprintf("SNI %q", b.SNIHostname)
-	case host(b.CertHostname) != want:
-		wrong = fmt.Sprintf("certificate host %q", b.CertHostname)
-	case b.Shield != "":
-		wrong = "shield " + b.Shield
+func judgeBackend(b, want fastly.Backend, fix string) Finding {
+	b.Address, b.OverrideHost, b.SNIHostname, b.CertHostname = host(b.Address), host(b.OverrideHost), host(b.SNIHostname), host(b.CertHostname)
+	diff := BackendDiff(b, want)
+	if len(diff) == 0 {
+		return ok(fmt.Sprintf("%s:%d", want.Address, want.Port))
 	}
-	if wrong == "" {
-		return ok(want + ":443")
-	}
-	return failed(name+": "+wrong, "it must be "+want+", port 443, with TLS for that name and no shield", fix)
+	d := diff[0]
+	return failed(b.Name+": "+d.Field+" is "+d.Is, "it must be "+d.Want, fix)
 }
 
 // host is a host name as it is compared.
@@ -347,8 +328,8 @@ func (a AppSight) publishes() bool {
 // sends reports whether nothing but the token stands between the app and its
 // publishing.
 func (p *PlatformSight) sends() bool {
-	b, found := p.Backends["api"]
-	return p.Fanout && found && judgeBackend("api", b, publishHost, "").Status == StatusOK
+	b, found := p.Backends[BackendAPI]
+	return p.Fanout && found && judgeBackend(b, APIBackend(), "").Status == StatusOK
 }
 
 func judgeExpiry(s *Sighting) Finding {

@@ -72,7 +72,7 @@ func PlatformKeys(ctx context.Context, api fastly.API, service string) (KeyStore
 		return nil, err
 	}
 	for _, l := range links {
-		if l.Name == "keys" && l.Kind == fastly.KVStore {
+		if l.Name == LinkKeys && l.Kind == fastly.KVStore {
 			return platformKeys{api, l.StoreID}, nil
 		}
 	}

@@ -351,3 +351,9 @@ func (l *Ledger) storeName(link string) string { return l.Prefix + "_" + link }
 
 // storeKind is the kind of object that a store is.
 func storeKind(k fastly.Kind) string { return string(k) + "-store" }
+
+// Removed reports whether a service was torn down and its ledger set aside.
+func (b *Book) Removed(serviceID string) bool {
+	_, err := os.Stat(filepath.Join(b.Dir, url.PathEscape(serviceID)+".json.removed"))
+	return err == nil
+}
