@@ -174,8 +174,11 @@ func judgeCredential(s *Sighting, id string) Finding {
 	if id == "" {
 		name = "the token given"
 	}
+	tried := false
 	for _, t := range []Try{s.App.Publish, s.App.Subscribe} {
 		e, is := errors.AsType[*client.Error](t.Err)
+		// The app looks at the token before it publishes or stores.
+		tried = tried || t.Made && (t.Err == nil || isReason(t.Err, "publish_failed"))
 		if !is || e.Category != client.CategoryAuth {
 			continue
 		}
@@ -188,6 +191,9 @@ func judgeCredential(s *Sighting, id string) Finding {
 			return failed(name+": "+said(t.Err), "the secret is not the service's (a line end too many, or decoded from hex), or a clock is wrong", fixKey)
 		}
 		return failed(name+": "+said(t.Err), "the service refuses the credential", fixKey)
+	}
+	if !tried {
+		return skipped(name + ": the app did not get to look at it")
 	}
 	return ok(name + " is accepted")
 }
@@ -279,6 +285,8 @@ func judgeEcho(s *Sighting) Finding {
 func judgeMQTT(s *Sighting) Finding {
 	t := s.App.MQTT
 	switch {
+	case isReason(s.App.Publish.Err, "publish_failed"):
+		return skipped("nothing can come back while publishing fails")
 	case !t.Made:
 		return skipped("no credential to try with")
 	case isReason(t.Err, "topic_not_granted") || isReason(t.Err, "refused") && s.App.KeyID == "":

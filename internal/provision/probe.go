@@ -136,7 +136,7 @@ func Watch(ctx context.Context, l Look) AppSight {
 	if l.wants("subscribe", "round-trip", "signing-key") {
 		l.roundTrip(ctx, &s)
 	}
-	if l.wants("mqtt") {
+	if l.wants("mqtt") && !isReason(s.Publish.Err, "publish_failed") { // else the echo would be waited for in vain
 		_, s.MQTT = l.confirm(ctx, client.PublishOptions{MQTT: true})
 	}
 	if l.Deep && l.wants("retained") {
