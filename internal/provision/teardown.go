@@ -194,8 +194,13 @@ func (t *Teardown) planAdopted(ctx context.Context) error {
 			out = append(out, func(ctx context.Context, draft int) error { return t.unlink(ctx, draft, l.Name) })
 		}
 	}
+	ours := func(b fastly.Backend) bool { return (b.Name == BackendSelf || b.Name == BackendAPI) && b.Comment == managed }
+	alone := !slices.ContainsFunc(backends, func(b fastly.Backend) bool { return !ours(b) })
 	for _, b := range backends {
-		if (b.Name == BackendSelf || b.Name == BackendAPI) && b.Comment == managed {
+		switch {
+		case ours(b) && alone:
+			t.keep(Object{Kind: "backend", ID: b.Name}, "a version without any backend cannot be activated")
+		case ours(b):
 			names = append(names, "backend "+b.Name)
 			out = append(out, func(ctx context.Context, draft int) error { return t.api.DeleteBackend(ctx, id, draft, b.Name) })
 		}
