@@ -112,6 +112,9 @@ func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provisio
 	if u, err := url.Parse(s.URL.Text); err == nil && !onLoopback(s.URL.Text) {
 		sight.Domain = strings.ToLower(u.Hostname())
 	}
+	if !hosted(s) && onLoopback(s.URL.Text) {
+		sight.Restart = relayAt(s.URL.Text)
+	}
 	look := provision.Look{
 		URL: s.URL.Text, HTTP: a.http, UserAgent: userAgent(), Timeout: d.flags.requestTimeout.D(), Now: d.now, Deep: o.deep,
 		Want: wanted(o.checks),

@@ -168,7 +168,15 @@ func (w keyWork) problem(err error, id string) error {
 	case unanswered:
 		return say(ui.NetworkFailed, "cannot reach "+w.account.endpoint, innermost(err), "pubsubctl doctor api")
 	}
-	return say(ui.NetworkFailed, "cannot reach "+w.place(), innermost(err), map[bool]string{true: "pubsubctl relay", false: "pubsubctl doctor"}[!hosted(s)])
+	return say(ui.NetworkFailed, "cannot reach "+w.place(), innermost(err), w.remedy())
+}
+
+// remedy is the command for a place that does not answer.
+func (w keyWork) remedy() string {
+	if s := w.account.settings; !hosted(s) && onLoopback(s.URL.Text) {
+		return relayAt(s.URL.Text)
+	}
+	return "pubsubctl doctor"
 }
 
 // place is what is talked to about keys, for people.

@@ -39,6 +39,9 @@ type Sighting struct {
 	Blind    string
 	// Domain is the host of the app's address if it is one on the internet.
 	Domain string
+	// Restart is the command that starts the relay at the address as it should be;
+	// empty for anything but a relay on this machine.
+	Restart string
 	// Fix completes a command of pubsubctl so that it concerns this service; nil
 	// leaves it as it is.
 	Fix func(command string) string
@@ -118,12 +121,22 @@ func Diagnose(s Sighting) []Finding {
 	for _, c := range checks() {
 		f := c.run(&s, verdicts, blamed)
 		verdicts[c.name] = f.Status
-		if f.Fix != "" && strings.HasPrefix(f.Fix, "pubsubctl ") {
-			f.Fix = s.Fix(f.Fix)
-		}
+		f.Fix = s.fixed(f.Fix)
 		out = append(out, f)
 	}
 	return out
+}
+
+// fixed is a command for this service: what setup repairs of a hosted one, a relay
+// gets right when it is started without what was asked to be wrong.
+func (s *Sighting) fixed(command string) string {
+	switch {
+	case s.Restart != "" && strings.HasPrefix(command, "pubsubctl setup"):
+		return s.Restart
+	case strings.HasPrefix(command, "pubsubctl ") && command != s.Restart:
+		return s.Fix(command)
+	}
+	return command
 }
 
 // run judges one check, unless it cannot be judged.

@@ -14,7 +14,6 @@ import (
 const (
 	fixKey          = "pubsubctl key create --save"
 	fixPublishToken = "pubsubctl setup --only publish-token --publish-token env:PUBLISH_TOKEN"
-	fixRelay        = "pubsubctl relay"
 	fixAddress      = "pubsubctl context show --resolved"
 )
 
@@ -77,8 +76,8 @@ func unreachable(s *Sighting, err error) Finding {
 	case "tls":
 		return failed(detail, "the certificate is not for this name; a domain of your own needs a TLS subscription", fixAddress)
 	}
-	if s.Domain == "" {
-		return failed(detail, "nothing listens there", fixRelay)
+	if s.Restart != "" {
+		return failed(detail, "nothing listens there", s.Restart)
 	}
 	return failed(detail, "the service cannot be reached from here: a proxy, a firewall, or no network", fixAddress)
 }
@@ -226,8 +225,8 @@ func judgePublishError(s *Sighting, err error) Finding {
 		return failed(said(err), "", "pubsubctl doctor")
 	}
 	switch {
-	case s.Platform == nil && s.Domain == "":
-		return failed(said(err), "the relay was told to do without a publish token", fixRelay)
+	case s.Restart != "":
+		return failed(said(err), "the relay was told to do without a publish token", s.Restart)
 	case s.Platform == nil:
 		return failed(said(err), "the publish token is missing, expired, or another service's; or the backend api is missing, or Fanout is off; with an API token doctor tells which", fixPublishToken)
 	case isReason(err, "platform"):

@@ -194,7 +194,9 @@ func (t *Teardown) planAdopted(ctx context.Context) error {
 			out = append(out, func(ctx context.Context, draft int) error { return t.unlink(ctx, draft, l.Name) })
 		}
 	}
-	ours := func(b fastly.Backend) bool { return (b.Name == BackendSelf || b.Name == BackendAPI) && b.Comment == managed }
+	ours := func(b fastly.Backend) bool {
+		return (b.Name == BackendSelf || b.Name == BackendAPI) && b.Comment == managed
+	}
 	alone := !slices.ContainsFunc(backends, func(b fastly.Backend) bool { return !ours(b) })
 	for _, b := range backends {
 		switch {
