@@ -116,7 +116,7 @@ func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provisio
 		sight.Restart = relayAt(s.URL.Text)
 	}
 	look := provision.Look{
-		URL: s.URL.Text, HTTP: a.http, UserAgent: userAgent(), Timeout: d.flags.requestTimeout.D(), Now: d.now, Deep: o.deep,
+		URL: s.URL.Text, HTTP: a.http, UserAgent: userAgent(), Log: d.log, Timeout: d.flags.requestTimeout.D(), Now: d.now, Deep: o.deep,
 		Want: wanted(o.checks),
 	}
 	if a.api != nil {
@@ -254,7 +254,7 @@ func (d deps) reportDiagnosis(c *cobra.Command, found []provision.Finding) error
 }
 
 // diagnosisText is the report for people. Neighbours that are skipped for the
-// same reason share a line.
+// same reason share a line; JSON names them.
 func (d deps) diagnosisText(out diagnosisJSON) string {
 	var b strings.Builder
 	skipped := 0
@@ -268,6 +268,9 @@ func (d deps) diagnosisText(out diagnosisJSON) string {
 		}
 		if f.Status == provision.StatusSkip {
 			skipped++
+		}
+		if n := strings.Count(names, ","); n > 0 {
+			names = fmt.Sprintf("%d checks", n+1)
 		}
 		d.findingText(&b, f, names)
 	}

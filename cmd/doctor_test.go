@@ -256,3 +256,22 @@ func TestDoctorFromOutside(t *testing.T) {
 		t.Errorf("exit %d, %+v", code, found)
 	}
 }
+
+// TestFixNamesTheContext: a fix for a context that is not the current one says so,
+// and repeats what chose the service.
+func TestFixNamesTheContext(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/config.toml", strings.Replace(readHome(t, h, "pubsubctl/config.toml"), `current = "chat"`, `current = "local"`, 1))
+	h.active(func(a *fastlytest.Account, v *fastlytest.Version) {
+		clear(a.KVStore(v.Link("keys").StoreID).Items)
+	})
+	_, found := h.diagnosis(t, "-c", "chat", "--api-url", h.relay.Ready().FastlyAPI)
+	want := "pubsubctl key create --save -c chat --api-url " + h.relay.Ready().FastlyAPI
+	if fix := found["signing-key"].Fix; fix != want {
+		t.Fatalf("fix %q, want %q", fix, want)
+	}
+	runFix(t, h, want)
+	if code, _ := h.diagnosis(t, "-c", "chat"); code != 0 {
+		t.Errorf("after it: exit %d", code)
+	}
+}

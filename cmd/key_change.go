@@ -109,7 +109,7 @@ func (w keyWork) settle(k provision.Key, o keyCreateOptions) error {
 	if o.noWait || !w.account.settings.URL.IsSet() {
 		return nil
 	}
-	look := provision.Look{URL: w.account.settings.URL.Text, HTTP: w.account.http, UserAgent: userAgent(),
+	look := provision.Look{URL: w.account.settings.URL.Text, HTTP: w.account.http, UserAgent: userAgent(), Log: w.d.log,
 		Timeout: w.d.flags.requestTimeout.D(), Now: w.d.now}
 	switch err := provision.AwaitKey(w.c.Context(), look, k, w.d.now()); {
 	case errors.Is(err, context.Canceled):

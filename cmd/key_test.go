@@ -261,3 +261,13 @@ func TestKeyProblems(t *testing.T) {
 		})
 	}
 }
+
+// TestKeyIsNotLostWhereItCannotBeSaved: it is printed before anything else can fail.
+func TestKeyIsNotLostWhereItCannotBeSaved(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/secrets", "a file where the directory should be")
+	code, out, errs := h.run(t, "key", "create", "--save")
+	if code != 3 || len(strings.TrimSpace(out)) != 40 || !strings.Contains(errs, "cannot be written") {
+		t.Errorf("exit %d: %s%s", code, out, errs)
+	}
+}

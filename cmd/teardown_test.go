@@ -264,7 +264,6 @@ func TestTeardownResumes(t *testing.T) {
 		for nth := 1; nth <= 9; nth++ {
 			h := newHosted(t)
 			h.note(t)
-			// Repeated by the client until it gives up: the fault has to outlast that.
 			err := h.fake.Fault(fastlytest.Fault{Match: fastlytest.Match{Method: "DELETE", Nth: nth, Times: 1}, Kind: kind, Status: 403})
 			if err != nil {
 				t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func judgeClock(s *Sighting) Finding {
 		return skipped("nobody answered with the time")
 	}
 	detail := fmt.Sprintf("this machine is %v %s", skew.Abs().Round(time.Second), map[bool]string{true: "ahead", false: "behind"}[skew > 0])
-	const fix = "timedatectl set-ntp true"
+	fix := fixClock(runtime.GOOS)
 	switch {
 	case skew.Abs() > skewFail:
 		return failed(detail, "tokens signed here are not valid yet, or no longer", fix)
@@ -97,6 +98,17 @@ func judgeClock(s *Sighting) Finding {
 		return warned(detail, "tokens are checked with a tolerance of 15 minutes only", fix)
 	}
 	return ok("within 30 s of the service")
+}
+
+// fixClock is the command that sets the clock right on an operating system.
+func fixClock(goos string) string {
+	switch goos {
+	case "windows":
+		return "w32tm /resync"
+	case "darwin":
+		return "sudo sntp -sS time.apple.com"
+	}
+	return "sudo timedatectl set-ntp true"
 }
 
 // skew is how far this machine's clock is ahead.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strings"
 	"time"
@@ -95,6 +96,8 @@ type Look struct {
 	HTTP http.RoundTripper
 	// UserAgent names the program.
 	UserAgent string
+	// Log gets one debug line for each request with a credential; nil logs nothing.
+	Log *slog.Logger
 	// Timeout is for one request.
 	Timeout time.Duration
 	// Sign gives a token that reads and writes a topic; nil if none can be had.
@@ -191,7 +194,7 @@ func probeTopic() pubsub.Topic { return pubsub.Topic("__pubsubctl_probe_" + rand
 // client talks to the app about one topic: with a token for it, or, for admin,
 // with the Fastly-Key.
 func (l Look) client(topic pubsub.Topic, admin bool) *client.Client {
-	c := &client.Client{URL: l.URL, HTTP: l.HTTP, UserAgent: l.UserAgent, Timeout: l.Timeout}
+	c := &client.Client{URL: l.URL, HTTP: l.HTTP, UserAgent: l.UserAgent, Timeout: l.Timeout, Log: l.Log}
 	if admin {
 		c.FastlyKey = l.FastlyKey
 		return c
