@@ -113,6 +113,18 @@ func faults() []fault {
 			h.setenv("FASTLY_API_TOKEN", "limited-token")
 		}, "service", false, ""},
 		{"the service is of VCL", on(func(a *fastlytest.Account, _ *fastlytest.Version) { a.Services[0].Type = fastlytest.VCL }), "service", false, ""},
+		{"the publish token expires soon", func(t *testing.T, h *hostedService) {
+			h.note(t)
+			token(func(t *fastlytest.Token) { t.Expires = time.Now().Add(3 * 24 * time.Hour) })(t, h)
+		}, "token-expiry", true, fixToken},
+		{"another publish token that works", func(t *testing.T, h *hostedService) {
+			h.note(t)
+			h.write(t, h.ledgerFile(), strings.Replace(readHome(t, h, h.ledgerFile()), `"prefix":`, `"secret_digest":"of setup's","prefix":`, 1))
+		}, "publish-token", true, fixToken},
+		{"another build of the package", func(t *testing.T, h *hostedService) {
+			h.note(t)
+			on(func(_ *fastlytest.Account, v *fastlytest.Version) { v.Package.FilesHash = "other" })(t, h)
+		}, "package", true, "pubsubctl setup --dry-run"},
 		{"this machine's clock is ahead", func(_ *testing.T, h *hostedService) {
 			h.now = func() time.Time { return time.Now().Add(10 * time.Minute) }
 		}, "clock", false, ""},
