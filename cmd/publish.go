@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -209,6 +208,7 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	}
 	defer closeAll()
 	d.warnTopics([]string{o.topic}, false)
+	next = d.warnCR(next, o)
 	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, echo: o.confirmGiven, conn: conn}, out: d.output()}
 	if o.confirmGiven {
 		return p.confirmed(ctx, cl, next)
@@ -335,7 +335,7 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 			return err
 		}
 	}
-	if late && !p.o.message().MQTT && bytes.IndexByte(body, '\r') >= 0 {
+	if late && !p.o.message().MQTT && changedByStreams(body) {
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back whole within "+p.o.confirm.String()).
 			Because("it has a carriage return, which an event stream reads as the end of a line").
 			Try("pubsubctl publish --confirm --transport mqtt " + pasteWord(p.o.topic) + " BODY")

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -243,6 +245,27 @@ func (o *publishOptions) finish(expand expander, n int, body []byte) ([]byte, er
 			Because(fmt.Sprintf("the most is %d bytes", pubsub.MaxPayload))
 	}
 	return body, nil
+}
+
+// changedByStreams reports whether event streams change a body: the app writes a
+// carriage return into the event as it is, and clients take it for the end of a
+// line (Quirk Q35). What is not UTF-8 travels as base64 and stays whole.
+func changedByStreams(body []byte) bool {
+	return bytes.IndexByte(body, '\r') >= 0 && utf8.Valid(body)
+}
+
+// warnCR is next with a warning at the first body that event streams change.
+// With --confirm over HTTP there is none: that fails, and says why.
+func (d deps) warnCR(next client.Next, o publishOptions) client.Next {
+	warned := o.confirmGiven && !o.message().MQTT
+	return func(ctx context.Context, n int) ([]byte, error) {
+		body, err := next(ctx, n)
+		if err == nil && !warned && changedByStreams(body) {
+			warned = true
+			d.io.Warn("%s has a carriage return, which event streams read as the end of a line: what SSE subscribers get differs; MQTT ones get it whole", o.nth(n))
+		}
+		return body, err
+	}
 }
 
 // nth names a body for a sentence.
