@@ -196,7 +196,7 @@ func runSubscribe(c *cobra.Command, d deps, o subscribeOptions) (err error) {
 	if errors.Is(err, errCounted) {
 		return nil
 	}
-	return s.asked.problem(err)
+	return s.asked.problem(s.timedOut(err))
 }
 
 // overMQTT reports which transport auto means: MQTT for several topics, because

@@ -57,6 +57,31 @@ func newSubscription(d deps, o subscribeOptions, conn connection, out io.Writer,
 	return s
 }
 
+// timedOut adds to the end that a timer made how far the run had come. The timers
+// cannot: they run beside the goroutine that counts.
+func (s *subscription) timedOut(err error) error {
+	p, ok := errors.AsType[ui.Problem](err)
+	if !ok || p.Code != ui.TimeoutRun && p.Code != ui.TimeoutIdle {
+		return err
+	}
+	came := fmt.Sprintf("%d messages came", s.seq)
+	switch s.seq {
+	case 0:
+		came = "no message came"
+	case 1:
+		came = "1 message came"
+	}
+	switch {
+	case !s.opened:
+		return p.Because("the service had not confirmed the subscription yet")
+	case p.Code == ui.TimeoutIdle:
+		return p.Because(came + " before that")
+	case s.o.count > 0:
+		return p.Because(fmt.Sprintf("%d of %d messages came", s.seq, s.o.count))
+	}
+	return p.Because(came)
+}
+
 func (s *subscription) stopTimers() {
 	for _, t := range [...]*time.Timer{s.limit, s.idle} {
 		if t != nil {
