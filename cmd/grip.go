@@ -227,6 +227,6 @@ func runGripPublish(c *cobra.Command, d deps, o gripOptions) error {
 	if o.item.Action != client.GripSend {
 		what = string(o.item.Action) + ", "
 	}
-	d.io.Note("published to %s at %s (%s%.1f ms)", o.item.Channel, target, what, millis(sent.Took))
+	d.io.Note("published to %s at %s (%s%.1f ms)", shownTopic(o.item.Channel), target, what, millis(sent.Took))
 	return nil
 }

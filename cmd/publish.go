@@ -303,9 +303,9 @@ func (p *publishing) summary(err error, took time.Duration) error {
 	case p.sent == 0 && err == nil:
 		note("nothing published: the input was empty")
 	case p.sent == 1 && !p.o.many():
-		note("published to %s (%s, %.1f ms)", p.o.topic, inBytes(int(p.bytes)), millis(p.first))
+		note("published to %s (%s, %.1f ms)", shownTopic(p.o.topic), inBytes(int(p.bytes)), millis(p.first))
 	case p.sent > 0:
-		note("published %d messages to %s in %s (%.0f/s)", p.sent, p.o.topic, ui.FormatDuration(took.Round(time.Millisecond)), float64(p.sent)/took.Seconds())
+		note("published %d messages to %s in %s (%.0f/s)", p.sent, shownTopic(p.o.topic), ui.FormatDuration(took.Round(time.Millisecond)), float64(p.sent)/took.Seconds())
 	}
 	return p.asked.problem(err)
 }
@@ -344,7 +344,7 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back within "+p.o.confirm.String()).
 			Because("a subscriber on " + quote(p.o.topic) + " was connected the whole time")
 	}
-	p.d.io.Note("published to %s (%s, %.1f ms), back after %.1f ms", p.o.topic, inBytes(len(body)), millis(got.Took), millis(got.Echo))
+	p.d.io.Note("published to %s (%s, %.1f ms), back after %.1f ms", shownTopic(p.o.topic), inBytes(len(body)), millis(got.Took), millis(got.Echo))
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
@@ -121,7 +120,7 @@ func (s *subscription) open(ctx context.Context, e client.Event) error {
 		s.idle.Reset(s.o.idle.D())
 	}
 	s.opened = true
-	text += fmt.Sprintf("%s (%s, %s)", strings.Join(unique(s.o.topics), ", "), e.Transport, s.asked.conn.url)
+	text += fmt.Sprintf("%s (%s, %s)", shownTopics(unique(s.o.topics)), e.Transport, s.asked.conn.url)
 	return s.event(ctx, s.record(e, ui.RecordStatus, text))
 }
 
