@@ -61,7 +61,8 @@ func (d deps) input(o publishOptions) (io.Reader, func(), error) {
 	case o.file != "" && !stdin:
 		f, err := os.Open(d.path(o.file))
 		if err != nil {
-			return nil, nil, ui.Problem{Code: ui.FilesystemRead, Err: fmt.Errorf("cannot read %s", o.file), Why: innermost(err), Chain: err}
+			return nil, nil, ui.Problemf(ui.FilesystemRead, "cannot read "+o.file).
+				Because(innermost(err)).Try(d.beforeReading(o.file, err)).From(err)
 		}
 		return f, func() { _ = f.Close() }, nil // it was only read
 	case stdin || d.io.InData || o.split():
@@ -236,7 +237,8 @@ func (o *publishOptions) finish(expand expander, n int, body []byte) ([]byte, er
 	if o.base64In {
 		decoded, err := base64.StdEncoding.AppendDecode(nil, body)
 		if err != nil {
-			return nil, ui.Problemf(ui.UsageBadArgument, o.nth(n)+" is not base64").Because(err.Error())
+			return nil, ui.Problemf(ui.UsageBadArgument, o.nth(n)+" is not base64").Because(err.Error()).
+				Try("base64 FILE | pubsubctl publish " + pasteWord(o.topic) + " --base64-in")
 		}
 		body = decoded
 	}

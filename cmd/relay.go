@@ -346,7 +346,8 @@ func (d deps) announce(r relay.Ready, o relayOptions, keys []store.Key) error {
 		return nil
 	}
 	if err := relay.WriteFile(d.path(o.readyFile), line); err != nil {
-		return ui.Problemf(ui.FilesystemWrite, "cannot write the ready file "+o.readyFile).Because(innermost(err)).From(err)
+		return ui.Problemf(ui.FilesystemWrite, "cannot write the ready file "+o.readyFile).Because(innermost(err)).
+			Try(beforeWriting(o.readyFile, err)).From(err)
 	}
 	return nil
 }

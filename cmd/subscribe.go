@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -237,7 +236,8 @@ func (d deps) openOutput(name string) (io.Writer, func() error, error) {
 	}
 	f, err := os.OpenFile(d.path(name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
 	if err != nil {
-		return nil, nil, ui.Problem{Code: ui.FilesystemWrite, Err: fmt.Errorf("cannot write %s", name), Why: innermost(err), Chain: err}
+		return nil, nil, ui.Problemf(ui.FilesystemWrite, "cannot write "+name).Because(innermost(err)).
+			Try(beforeWriting(name, err)).From(err)
 	}
 	return f, f.Close, nil
 }
