@@ -268,7 +268,7 @@ func TestLostServiceEndsWithoutReconnect(t *testing.T) {
 
 func TestSignalsEndASubscription(t *testing.T) {
 	url := talkRelay(t, "").Ready().Hub
-	for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+	for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 		s := subscribed(t, url, nil, "chat")
 		s.stop(signalled{sig})
 		if code, out, errs := s.end(t); code != want || out != "" || strings.Contains(errs, "error") {
