@@ -302,6 +302,8 @@ func (p *publishing) summary(err error, took time.Duration) error {
 	switch {
 	case p.sent == 0 && err == nil:
 		note("nothing published: the input was empty")
+	case p.sent == 0 && p.o.many() && errors.Is(err, context.Canceled):
+		note("nothing published")
 	case p.sent == 1 && !p.o.many():
 		note("published to %s (%s, %.1f ms)", shownTopic(p.o.topic), inBytes(int(p.bytes)), millis(p.first))
 	case p.sent > 0:

@@ -82,8 +82,14 @@ type piece struct {
 	err  error
 }
 
-// await takes what a reading goroutine sends, unless ctx ends first.
+// await takes what a reading goroutine sends, unless ctx ends first. What is there
+// when it does is taken: whether the input had ended is not left to chance.
 func await(ctx context.Context, from <-chan piece) ([]byte, error) {
+	select {
+	case p := <-from:
+		return p.body, p.err
+	default:
+	}
 	select {
 	case p := <-from:
 		return p.body, p.err

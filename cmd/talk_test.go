@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -286,8 +288,20 @@ func TestSignalEndsAPublishThatWaitsForInput(t *testing.T) {
 	defer w.Close() // lets the reading goroutine go
 	s := begin(t, "", func(io *ui.Streams) { io.In, io.InData = r, true }, "publish", "chat", "--lines", "--url", "http://127.0.0.1:1")
 	s.stop(signalled{os.Interrupt})
-	if code, _, _ := s.end(t); code != 130 {
-		t.Errorf("exit %d, want 130", code)
+	if code, _, errs := s.end(t); code != 130 || errs != "nothing published\n" {
+		t.Errorf("exit %d, want 130; said %q", code, errs)
+	}
+}
+
+func TestEndOfInputIsSeenBeforeASignal(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 {
+		from := make(chan piece, 1)
+		from <- piece{err: io.EOF}
+		if _, err := await(ctx, from); !errors.Is(err, io.EOF) {
+			t.Fatalf("%v, want the end of the input", err)
+		}
 	}
 }
 
