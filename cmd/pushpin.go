@@ -132,6 +132,7 @@ func (o pushpinOptions) serve(ctx context.Context, d deps, out *lineWriter) erro
 	defer events.Close()
 	opt.Log = slog.New(events)
 	d.io.Secrets.Add(opt.SigKey)
+	d.io.Secrets.Add(opt.UpstreamKey)
 	tellPushpin(conf, opt)
 	s, err := relay.Start(ctx, opt)
 	if err != nil {
@@ -182,6 +183,9 @@ func tellPushpin(conf pushpinConf, opt relay.Options) {
 	opt.Log.Info("starting...", "version", thisBuild().Version)
 	if conf.everyAddress() {
 		opt.Log.Info("publishing is possible from this machine only, because it needs no key", "push_in_http_addr", conf.values["handler/push_in_http_addr"])
+	}
+	if opt.CORS {
+		opt.Log.Warn("setting only followed in part", "name", "auto_cross_origin", "cause", "JSON-P is not offered")
 	}
 	names := conf.withoutEffect()
 	slices.Sort(names)

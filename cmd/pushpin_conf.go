@@ -122,7 +122,8 @@ func (c pushpinConf) options(instance int) (relay.Options, error) {
 		RoutesFile: c.path("proxy/routesfile"), Debug: c.truth("proxy/debug", false),
 		RouteHeader:    c.truth("proxy/accept_pushpin_route", false),
 		ForwardedProto: c.forwardedProto(),
-		SigIssuer:      c.values["proxy/sig_iss"], SigKey: c.sigKey(),
+		SigIssuer:      c.values["proxy/sig_iss"], SigKey: c.key("proxy/sig_key"),
+		UpstreamKey: c.key("proxy/upstream_key"), CDNLoop: c.values["proxy/cdn_loop"], CORS: c.truth("proxy/auto_cross_origin", false),
 		NoFirstUpdate: !c.truth("handler/update_on_first_subscription", true),
 	}
 	var err error
@@ -139,7 +140,7 @@ func (c pushpinConf) options(instance int) (relay.Options, error) {
 		o.MaxConns = min(conns, relay.DefaultMaxConns())
 	}
 	o.PublishLimit, o.PublishHeaderLimit = int64(body), head
-	return o, errors.Join(err1, err2, err3, c.delivery(&o))
+	return o, errors.Join(err1, err2, err3, c.delivery(&o), c.hops(&o))
 }
 
 // delivery reads how long what is remembered; 0 leaves the relay's own, which are
@@ -212,9 +213,40 @@ func (c pushpinConf) forwardedProto() relay.ForwardedProto {
 	return relay.ProtoPassed
 }
 
-// sigKey is the key as relay.Options takes it.
-func (c pushpinConf) sigKey() string {
-	key := c.values["proxy/sig_key"]
+// hops reads what becomes of X-Forwarded-For, from anybody and from a proxy that is
+// trusted.
+func (c pushpinConf) hops(o *relay.Options) (err error) {
+	if o.ForwardedFor, err = c.forwardedFor("proxy/x_forwarded_for"); err != nil {
+		return err
+	}
+	o.ForwardedForTrusted, err = c.forwardedFor("proxy/x_forwarded_for_trusted")
+	return err
+}
+
+// forwardedFor reads a rule such as "truncate:0,append".
+func (c pushpinConf) forwardedFor(name string) (f relay.ForwardedFor, err error) {
+	for word := range strings.SplitSeq(c.values[name], ",") {
+		word, count, counted := strings.Cut(strings.TrimSpace(word), ":")
+		switch {
+		case word == "" && !counted:
+		case word == "append" && !counted:
+			f.Append = true
+		case word == "truncate" && counted:
+			keep, err := strconv.ParseUint(count, 10, 16)
+			if err != nil {
+				return f, fmt.Errorf("%s: %q is no number", name, count)
+			}
+			f.Truncate, f.Keep = true, int(keep)
+		default:
+			return f, fmt.Errorf("%s takes truncate:N and append, not %q", name, word)
+		}
+	}
+	return f, nil
+}
+
+// key is a key as relay.Options takes it.
+func (c pushpinConf) key(name string) string {
+	key := c.values[name]
 	if name, ok := strings.CutPrefix(key, "file:"); ok && !filepath.IsAbs(name) {
 		return "file:" + filepath.Join(c.dir, name)
 	}
@@ -227,7 +259,6 @@ func (c pushpinConf) withoutEffect() []string {
 	var names []string
 	for key, usual := range map[string]string{
 		"runner/https_ports": "", "runner/local_ports": "", "runner/allow_compression": "false",
-		"proxy/auto_cross_origin": "false", "proxy/x_forwarded_for": "", "proxy/upstream_key": "", "proxy/cdn_loop": "",
 	} {
 		if v := c.values[key]; v != "" && v != usual {
 			names = append(names, key[strings.IndexByte(key, '/')+1:])

@@ -101,6 +101,14 @@ func TestPushpinConfiguration(t *testing.T) {
 		{"no first update", "[handler]\nupdate_on_first_subscription=false", func(o relay.Options) bool { return o.NoFirstUpdate }},
 		{"both protocol headers", "[proxy]\nset_x_forwarded_protocol=true", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoBoth }},
 		{"accepted protocol headers", "[proxy]\naccept_x_forwarded_protocol=true", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoOnly }},
+		{"a proxy in front", "[proxy]\nupstream_key=file:up.pem\ncdn_loop=relay\nx_forwarded_for=\"truncate:0,append\"\nx_forwarded_for_trusted=append", func(o relay.Options) bool {
+			return o.UpstreamKey == "file:"+filepath.Join("conf", "up.pem") && o.CDNLoop == "relay" &&
+				o.ForwardedFor == relay.ForwardedFor{Truncate: true, Append: true} && o.ForwardedForTrusted == relay.ForwardedFor{Append: true}
+		}},
+		{"how many stay", "[proxy]\nx_forwarded_for=truncate:2", func(o relay.Options) bool {
+			return o.ForwardedFor == relay.ForwardedFor{Truncate: true, Keep: 2}
+		}},
+		{"CORS on every route", "[proxy]\nauto_cross_origin=true", func(o relay.Options) bool { return o.CORS }},
 		{"neither", "[proxy]\nset_x_forwarded_protocol=false", func(o relay.Options) bool { return o.ForwardedProto == relay.ProtoPassed }},
 	} {
 		o, err := pushpinConf{parseINI(tt.conf), "conf"}.options(0)
@@ -108,7 +116,7 @@ func TestPushpinConfiguration(t *testing.T) {
 			t.Errorf("%s: %+v, %v", tt.name, o, err)
 		}
 	}
-	for _, bad := range []string{"[runner]\nhttp_port=x", "[runner]\nhttp_port=70000", "[handler]\npush_in_http_port=-1", "[handler]\npush_in_http_max_body_size=1k"} {
+	for _, bad := range []string{"[runner]\nhttp_port=x", "[proxy]\nx_forwarded_for=truncate:x", "[proxy]\nx_forwarded_for=prepend", "[runner]\nhttp_port=70000", "[handler]\npush_in_http_port=-1", "[handler]\npush_in_http_max_body_size=1k"} {
 		if o, err := (pushpinConf{parseINI(bad), ""}).options(0); err == nil {
 			t.Errorf("%q is accepted: %+v", bad, o)
 		}

@@ -42,6 +42,13 @@ type Options struct {
 	RouteHeader bool
 	// ForwardedProto is what becomes of X-Forwarded-Proto on the way to an origin.
 	ForwardedProto ForwardedProto
+	// UpstreamKey, if not empty, is the key of another GRIP proxy in front, in the
+	// form of SigKey: what it has signed is passed on with its own Grip-* headers.
+	UpstreamKey string
+	// ForwardedFor, ForwardedForTrusted, CDNLoop and CORS are as in origin.Options.
+	ForwardedFor, ForwardedForTrusted ForwardedFor
+	CDNLoop                           string
+	CORS                              bool
 	// NoFirstUpdate, OrderWait, IDLife, Linger and MaxChannels are as in
 	// fanout.Options.
 	NoFirstUpdate             bool

@@ -27,6 +27,9 @@ const (
 	ProtoBoth   = origin.ProtoBoth
 )
 
+// ForwardedFor is what becomes of X-Forwarded-For on the way to an origin.
+type ForwardedFor = origin.ForwardedFor
+
 // RouteError says that a route or the routes file cannot be used.
 type RouteError struct {
 	// File is the routes file, empty for a route of Options.Routes; Line counts
@@ -52,7 +55,8 @@ func (e *RouteError) Error() string {
 // Unwrap returns the cause.
 func (e *RouteError) Unwrap() error { return e.Err }
 
-// SigKeyError says that the key for Grip-Sig cannot be used.
+// SigKeyError says that a key for Grip-Sig, the relay's or that of a proxy in front,
+// cannot be used.
 type SigKeyError struct{ Err error }
 
 // Error implements error.
@@ -70,8 +74,9 @@ type routing struct {
 	fixed   []*origin.Route // of Options.Routes
 	first   []*origin.Route // of the file when it was loaded
 	file    string
-	text    []byte // of the file when it was loaded
-	key     grip.Key
+	text    []byte   // of the file when it was loaded
+	key     grip.Key // signs what is forwarded
+	front   grip.Key // of the proxy in front, if there is one
 	log     *slog.Logger
 	proxy   *origin.Proxy // set by serve
 	stop    context.CancelFunc
@@ -85,7 +90,11 @@ func loadRoutes(o Options) (*routing, error) {
 		return nil, nil
 	}
 	rt := &routing{file: o.RoutesFile, log: o.Log}
-	if err := rt.parseKey(o.SigKey); err != nil {
+	var err error
+	if rt.key, err = parseKey(o.SigKey); err != nil {
+		return nil, err
+	}
+	if rt.front, err = parseKey(o.UpstreamKey); err != nil {
 		return nil, err
 	}
 	for _, line := range o.Routes {
@@ -101,16 +110,16 @@ func loadRoutes(o Options) (*routing, error) {
 	return rt, rt.read(o.SkipBadRoutes)
 }
 
-func (rt *routing) parseKey(text string) error {
+// parseKey gives no key for an empty text.
+func parseKey(text string) (grip.Key, error) {
 	if text == "" {
-		return nil
+		return grip.Key{}, nil
 	}
 	key, err := grip.ParseKey(text, os.ReadFile)
 	if err != nil {
-		return &SigKeyError{err}
+		return grip.Key{}, &SigKeyError{err}
 	}
-	rt.key = key
-	return nil
+	return key, nil
 }
 
 // read takes the routes of the file. A relay that starts with half of its
@@ -136,6 +145,8 @@ func (rt *routing) serve(o Options, e *fanout.Engine, unrouted http.Handler) htt
 	rt.proxy = origin.New(origin.Options{
 		Engine: e, Log: o.Log, Issuer: o.SigIssuer, Key: rt.key, Debug: o.Debug,
 		RouteHeader: o.RouteHeader, ForwardedProto: o.ForwardedProto, Unrouted: unrouted,
+		UpstreamKey: rt.front, ForwardedFor: o.ForwardedFor, ForwardedForTrusted: o.ForwardedForTrusted,
+		CDNLoop: o.CDNLoop, CORS: o.CORS,
 	}, rt.all(rt.first))
 	rt.log.Info("routes loaded", "count", len(rt.fixed)+len(rt.first))
 	ctx, stop := context.WithCancel(context.Background())

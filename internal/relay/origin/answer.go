@@ -17,7 +17,7 @@ func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, err
 	json := isMediaType(in.Header.Get("Content-Type"), instructType) && r.Method != http.MethodHead
 	if in.untouched || !json && !hasGrip(in.Header) {
 		header := responseHeader(in.Header)
-		if b.route.cors && !r.FollowUp {
+		if b.cors(r) {
 			header = withCORS(header, r.Header)
 		}
 		return &fanout.Response{Status: in.StatusCode, Reason: reasonOf(in.Response), Header: header, Stream: in}, nil
@@ -27,6 +27,11 @@ func (b *backend) answer(r *fanout.Request, in *incoming) (*fanout.Response, err
 		_ = in.Close() // all that counts has been read
 	}
 	return resp, err
+}
+
+// cors reports whether pages of other sites may read the answer.
+func (b *backend) cors(r *fanout.Request) bool {
+	return (b.route.cors || b.proxy.opt.CORS) && !r.FollowUp
 }
 
 func hasGrip(h http.Header) bool {
@@ -72,7 +77,7 @@ func (b *backend) instructed(r *fanout.Request, in *incoming, json bool) (*fanou
 	if more && !mayBeLong(resp.Instruct) {
 		return nil, tooLarge(in.from)
 	}
-	if b.route.cors && !r.FollowUp {
+	if b.cors(r) {
 		resp.Header = withCORS(resp.Header, r.Header)
 	}
 	return resp, b.complete(r, in, resp.Instruct)

@@ -76,13 +76,15 @@ func (b *backend) exchange(ctx context.Context, r *fanout.Request, body *request
 		resp, err := b.direct(ctx, r)
 		return resp, &server{target: target{address: r.Path}, upstream: b.proxy.direct}, err
 	}
+	trusted := !r.FollowUp && b.proxy.trusts(r.Header)
 	out := &outgoing{method: r.Method, path: b.route.rewrite(r.Path), query: r.RawQuery, host: b.host(r)}
 	if r.FollowUp {
 		out.header = b.internalHeader()
 	} else {
 		out.header, out.body = b.requestHeader(r.Header, r.Secure), body
+		b.addHops(out.header, r.Remote, trusted)
 	}
-	if !r.FollowUp && b.proxy.trusts(r.Header) {
+	if trusted {
 		keepGrip(out.header, r.Header)
 	} else {
 		b.sign(out.header, r.Last)

@@ -39,8 +39,8 @@ func (b *backend) requestHeader(h http.Header, secure bool) http.Header {
 		}
 	}
 	b.applyHeaders(out)
-	if v := out["X-Forwarded-For"]; len(v) > 1 {
-		out["X-Forwarded-For"] = []string{strings.Join(v, ", ")}
+	if v := out[forwardedForHeader]; len(v) > 1 {
+		out[forwardedForHeader] = []string{strings.Join(v, ", ")}
 	}
 	b.forwardedProto(out, secure, "https")
 	if _, ok := out["User-Agent"]; !ok {

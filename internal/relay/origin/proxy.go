@@ -35,6 +35,13 @@ type Options struct {
 	// it has signed is passed on with its own Grip-* headers, and so are the origin's
 	// answers, which are for that proxy (grip.md, 1.4).
 	UpstreamKey grip.Key
+	// ForwardedFor is what becomes of X-Forwarded-For, ForwardedForTrusted the same
+	// in what that other proxy has signed.
+	ForwardedFor, ForwardedForTrusted ForwardedFor
+	// CDNLoop, if not empty, is added to CDN-Loop.
+	CDNLoop string
+	// CORS lets pages of any site read what origins answer, on all routes.
+	CORS bool
 	// Unrouted answers what no route matches; nil answers 502.
 	Unrouted http.Handler
 	// Roots verifies targets with ssl; nil stands for the system's.

@@ -44,6 +44,7 @@ func (b *backend) open(ctx context.Context, s *fanout.Socket) *fanout.Reply {
 	s.Prefix = b.route.prefix
 	_, routed := s.Handshake.Header[routeHeader]
 	header := b.socketHeader(s.Handshake.Header, s.Handshake.Secure)
+	b.addHops(header, s.Handshake.Remote, false)
 	base := session{backend: b, socket: s, header: header, host: b.host(s.Handshake)}
 	var missed unreachable
 	var faults []error
