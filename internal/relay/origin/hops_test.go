@@ -10,6 +10,20 @@ import (
 	"github.com/pubsubctl/pubsubctl/internal/grip"
 )
 
+// signedBy is the Grip-Sig of a proxy in front.
+func signedBy(t *testing.T, key grip.Key) string {
+	t.Helper()
+	signer, err := grip.NewSigner("front", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig, err := signer.Sign(time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sig
+}
+
 func TestForwardedForFollowsItsRule(t *testing.T) {
 	given := []string{"1.1.1.1", "2.2.2.2", "3.3.3.3"}
 	for _, c := range []struct {
@@ -36,14 +50,7 @@ func TestForwardedForFollowsItsRule(t *testing.T) {
 // in requests as in sockets (grip.md, 1.3 items 3 and 8).
 func TestHopsAreAdded(t *testing.T) {
 	key := testKey(t, "upstream")
-	signer, err := grip.NewSigner("front", key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig, err := signer.Sign(time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	sig := signedBy(t, key)
 	o := Options{UpstreamKey: key, CDNLoop: "relay", ForwardedFor: ForwardedFor{Truncate: true, Append: true}, ForwardedForTrusted: ForwardedFor{Append: true}}
 	r := newRig(t, gripOrigin("x"), o, "* ORIGIN")
 	want := func(n int, loop, chain string) {
@@ -63,13 +70,21 @@ func TestHopsAreAdded(t *testing.T) {
 }
 
 func TestHopsOfSockets(t *testing.T) {
-	o := Options{CDNLoop: "relay", ForwardedFor: ForwardedFor{Append: true}}
+	key := testKey(t, "upstream")
+	sig := signedBy(t, key)
+	o := Options{UpstreamKey: key, CDNLoop: "relay", ForwardedFor: ForwardedFor{Append: true}}
 	r := newRig(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, o, "* ORIGIN,over_http")
 	c := r.dial()
 	c.send(get("/", strings.TrimSuffix(handshakeHead, "\n")))
 	c.reply()
 	if h := r.request(0).header; h.Get("CDN-Loop") != "relay" || h.Get("X-Forwarded-For") != "127.0.0.1" {
 		t.Errorf("origin got %v", h)
+	}
+	c = r.dial()
+	c.send(get("/", strings.TrimSuffix(handshakeHead, "\n"), "Grip-Sig: "+sig, "X-Forwarded-For: 6.6.6.6"))
+	c.reply()
+	if h := r.request(1).header; h.Get("X-Forwarded-For") != "6.6.6.6" {
+		t.Errorf("through a proxy that is trusted the origin got %v", h)
 	}
 }
 

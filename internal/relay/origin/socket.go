@@ -43,8 +43,9 @@ func (b *backend) Events(ctx context.Context, s *fanout.Socket, in []grip.Event)
 func (b *backend) open(ctx context.Context, s *fanout.Socket) *fanout.Reply {
 	s.Prefix = b.route.prefix
 	_, routed := s.Handshake.Header[routeHeader]
+	trusted := b.proxy.trusts(s.Handshake.Header) // whose signature the next line takes out
 	header := b.socketHeader(s.Handshake.Header, s.Handshake.Secure)
-	b.addHops(header, s.Handshake.Remote, false)
+	b.addHops(header, s.Handshake.Remote, trusted)
 	base := session{backend: b, socket: s, header: header, host: b.host(s.Handshake)}
 	var missed unreachable
 	var faults []error
