@@ -89,6 +89,7 @@ var owners = map[string][]string{
 	"github.com/coder/websocket":      {"internal/client"},
 	"github.com/gobwas/ws":            {"internal/relay/fanout", "internal/relay/origin"}, // the relay is a server to clients and a client to origins
 	"github.com/itchyny/gojq":         {"internal/ui"},
+	"github.com/muesli/termenv":       {"internal/tail"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
 	"github.com/spf13/cobra":          {"cmd"},
 	"github.com/spf13/pflag":          {"cmd"},

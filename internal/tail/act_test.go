@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -12,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -54,16 +55,20 @@ func TestFailedPublishKeepsTheDraft(t *testing.T) {
 	wantScreen(t, m, "text (4 of")
 }
 
+func pasted(text string) tea.KeyMsg {
+	return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(text), Paste: true}
+}
+
 func TestPastedTextIsOneMessage(t *testing.T) {
 	s := &silent{}
 	m := press(t, open(t, 100, 30, func(o *Options) { o.Service = s }, "chat"), "p")
-	m = settle(t, m, tea.PasteMsg{Content: "{\n\"a\": 1\n}"})
+	m = settle(t, m, pasted("{\n\"a\": 1\n}"))
 	m = press(t, m, "enter")
 	if want := []string{"chat {\n\"a\": 1\n} false"}; !slices.Equal(s.published, want) {
 		t.Errorf("published %q, want %q", s.published, want)
 	}
 	m = press(t, m, "esc")
-	if m = settle(t, m, tea.PasteMsg{Content: "qqq"}); m.mode != modeBrowse || m.interrupted {
+	if m = settle(t, m, pasted("qqq")); m.mode != modeBrowse || m.interrupted {
 		t.Error("pasted letters are taken for keys")
 	}
 }
@@ -178,11 +183,12 @@ func TestClipboardProgramIsThatOfTheScreen(t *testing.T) {
 }
 
 func TestCopyWithoutAProgramAsksTheTerminal(t *testing.T) {
-	m := says(t, open(t, 100, 24, func(o *Options) { o.Environ = []string{"SSH_TTY=x", "TERM=xterm"} }, "chat"), "chat", "payload")
-	m, cmd := m.Update(keyMsg("y"))
+	var out bytes.Buffer
+	m := says(t, open(t, 100, 24, func(o *Options) { o.Environ, o.Out = []string{"SSH_TTY=x", "TERM=xterm"}, &out }, "chat"), "chat", "payload")
+	m = settle(t, m, keyMsg("y"))
 	wantScreen(t, m, "sent 7 bytes to the terminal's clipboard (OSC 52)")
-	if cmd == nil || cmd() != tea.SetClipboard("payload")() {
-		t.Error("the terminal is not asked")
+	if out.String() != "\x1b]52;c;cGF5bG9hZA==\a" {
+		t.Errorf("the terminal is asked with %q", out.String())
 	}
 	m.o.Environ = []string{"TERM=linux", "SSH_TTY=x"}
 	t.Setenv("TMPDIR", t.TempDir())
@@ -207,10 +213,13 @@ func TestHelpShowsEveryKey(t *testing.T) {
 			seen[k] = true
 		}
 	}
-	for _, k := range strings.Fields("space / n N f tab enter 1 2 3 4 p a x m o y e R g G F t s r ? q") {
+	for _, k := range strings.Fields("/ n N f tab enter 1 2 3 4 p a x m o y e R g G F t s r ? q") {
 		if !seen[k] {
 			t.Errorf("%s does nothing", k)
 		}
+	}
+	if !seen[" "] {
+		t.Error("space does nothing")
 	}
 }
 
@@ -225,7 +234,7 @@ func TestTimesGoRound(t *testing.T) {
 
 func TestMouseSelectsAndScrolls(t *testing.T) {
 	m := says(t, open(t, 100, 30, nil, "chat", "news"), "chat", numbered(100)...)
-	at := func(x, y int) tea.MouseClickMsg { return tea.MouseClickMsg{X: x, Y: y, Button: tea.MouseLeft} }
+	at := func(x, y int) tea.MouseMsg { return tea.MouseMsg{X: x, Y: y, Button: tea.MouseButtonLeft} }
 	m = settle(t, m, at(40, 5))
 	wantScreen(t, m, "at 77 of 100")
 	m = settle(t, m, at(40, 5))
@@ -234,10 +243,18 @@ func TestMouseSelectsAndScrolls(t *testing.T) {
 	if m.focus != focusTopics || m.topicCursor != 1 {
 		t.Errorf("focus %d, topic %d", m.focus, m.topicCursor)
 	}
-	m = settle(t, m, tea.MouseWheelMsg{X: 40, Y: 5, Button: tea.MouseWheelUp})
+	m = settle(t, m, tea.MouseMsg{X: 40, Y: 5, Button: tea.MouseButtonWheelUp})
 	wantScreen(t, m, "at 74 of 100")
-	if m.View().MouseMode != tea.MouseModeNone {
+	for _, action := range []tea.MouseAction{tea.MouseActionRelease, tea.MouseActionMotion} {
+		m = settle(t, m, tea.MouseMsg{X: 40, Y: 9, Button: tea.MouseButtonLeft, Action: action})
+		wantScreen(t, m, "at 74 of 100")
+	}
+	if _, cmd := m.Update(tea.ResumeMsg{}); cmd != nil {
 		t.Error("the mouse is taken without being asked for")
+	}
+	m.o.Mouse = true
+	if _, cmd := m.Update(tea.ResumeMsg{}); cmd == nil || cmd() != tea.EnableMouseCellMotion() {
+		t.Error("the mouse is not taken again after a suspension")
 	}
 }
 
@@ -300,19 +317,43 @@ func TestReconnectResumesDurableTopicsByID(t *testing.T) {
 }
 
 func TestCursorStandsBehindWideCharacters(t *testing.T) {
+	wantCaret := func(m Model, where string, want place) {
+		t.Helper()
+		if at, ok := m.caret(); !ok || at != want {
+			t.Errorf("%s the cursor is at %+v, %v, want %+v", where, at, ok, want)
+		}
+	}
 	m := enters(t, press(t, open(t, 80, 24, nil, "chat"), "a"), "x漢字e")
-	if c := m.View().Cursor; c == nil || c.X != len("add topic: ")+6 || c.Y != 23 {
-		t.Errorf("the cursor is at %+v", c)
-	}
+	wantCaret(m, "in the line", place{len("add topic: ") + 6, 23})
 	m = press(t, press(t, m, "esc"), "p")
-	if c := m.View().Cursor; c == nil || c.X != 2 {
-		t.Errorf("the cursor of an empty message is at %+v", c)
+	top := m.height - 1 - m.publishHeight()
+	wantCaret(m, "in an empty message", place{2, top + 2})
+	m = press(t, enters(t, m, "漢字"), "ctrl+j")
+	m = enters(t, m, "ab")
+	m = settle(t, m, tea.KeyMsg{Type: tea.KeyLeft})
+	wantCaret(m, "in the second line", place{2 + 1, top + 3})
+	m = press(t, m, "tab")
+	wantCaret(m, "behind a topic", place{8 + 4, top + 1})
+	if at, ok := press(t, m, "esc").caret(); ok {
+		t.Errorf("there is a cursor at %+v where nothing is typed", at)
 	}
-	m = press(t, enters(t, m, "漢字"), "tab")
-	if c := m.View().Cursor; c == nil || c.X != 8+4 {
-		t.Errorf("the cursor behind a topic is at %+v", c)
+}
+
+func TestCursorStaysOnTheScreen(t *testing.T) {
+	m := enters(t, press(t, open(t, 40, 8, nil, "chat"), "f"), strings.Repeat("漢字 long ", 20))
+	if at, ok := m.caret(); !ok || at.x >= 40 || at.y != 7 {
+		t.Errorf("the cursor is at %+v, %v", at, ok)
 	}
-	if c := press(t, m, "esc").View().Cursor; c != nil {
-		t.Errorf("there is a cursor at %+v where nothing is typed", c)
+}
+
+// TestKeysTypedAtOnceAreKeys sends what a slow moment makes of several keys.
+func TestKeysTypedAtOnceAreKeys(t *testing.T) {
+	m := says(t, open(t, 80, 24, nil, "chat"), "chat", numbered(30)...)
+	m = settle(t, m, keyMsg("kkk"))
+	wantScreen(t, m, "at 27 of 30")
+	m = settle(t, m, keyMsg("f7."))
+	wantScreen(t, m, "filter: 7.")
+	if m, _ := m.Update(keyMsg("ab")); m.input.Value() != "7.ab" {
+		t.Errorf("the line is %q", m.input.Value())
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	tea "charm.land/bubbletea/v2"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 )

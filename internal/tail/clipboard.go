@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
+	tea "github.com/charmbracelet/bubbletea"
+	"github.com/charmbracelet/x/ansi"
 
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
@@ -42,14 +44,25 @@ func (m Model) copy() (Model, tea.Cmd) {
 	env := ui.EnvOf(m.o.Environ)
 	size := sizeText(uint64(len(e.data)))
 	if words := clipboardProgram(env, runtime.GOOS); words != nil {
-		ctx, data := m.feeds.ctx, e.data
-		return m, func() tea.Msg { return copyBy(ctx, words, data) }
+		ctx, data, ask := m.feeds.ctx, e.data, m.askTerminal(e.data)
+		return m, func() tea.Msg { return copyBy(ctx, words, data, ask) }
 	}
 	if env("TERM") == "linux" {
 		data := e.data
 		return m, func() tea.Msg { return copyToFile(data) }
 	}
-	return m.say(fmt.Sprintf("sent %s to the terminal's clipboard (OSC 52)", size)), tea.SetClipboard(string(e.data))
+	return m.say(fmt.Sprintf("sent %s to the terminal's clipboard (OSC 52)", size)), m.askTerminal(e.data)
+}
+
+// askTerminal hands data to the terminal's clipboard by OSC 52.
+func (m Model) askTerminal(data []byte) tea.Cmd {
+	out := m.o.Out
+	return func() tea.Msg {
+		if _, err := io.WriteString(out, ansi.SetSystemClipboard(string(data))); err != nil {
+			return doneMsg{err: err}
+		}
+		return nil
+	}
 }
 
 // clipboardProgram is the program that reaches the clipboard of the screen this
@@ -82,14 +95,14 @@ func clipboardProgram(env ui.Env, system string) []string {
 }
 
 // copyBy gives data to a program. If that fails, the terminal is asked.
-func copyBy(ctx context.Context, words []string, data []byte) tea.Msg {
+func copyBy(ctx context.Context, words []string, data []byte, ask tea.Cmd) tea.Msg {
 	ctx, cancel := context.WithTimeout(ctx, clipboardLimit)
 	defer cancel()
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
 	c.Stdin, c.WaitDelay = bytes.NewReader(data), time.Second
 	if err := c.Run(); err != nil {
 		return tea.BatchMsg{
-			tea.SetClipboard(string(data)),
+			ask,
 			func() tea.Msg {
 				return doneMsg{text: fmt.Sprintf("%s failed; sent to the terminal's clipboard (OSC 52)", words[0])}
 			},

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 )

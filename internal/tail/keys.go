@@ -1,8 +1,8 @@
 package tail
 
 import (
-	"charm.land/bubbles/v2/key"
-	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/bubbles/key"
+	tea "github.com/charmbracelet/bubbletea"
 )
 
 // command is one thing a key does. The list of commands is the key map: keys are
@@ -62,7 +62,7 @@ func moveCommands() []command {
 
 func listCommands() []command {
 	return []command{
-		bind(groupList, Model.togglePause, "space", "pause, keeps buffering", "space"),
+		bind(groupList, Model.togglePause, "space", "pause, keeps buffering", " "),
 		bind(groupList, func(m Model) (Model, tea.Cmd) { return m.ask(modeSearch, m.search.filter.text) }, "/", "search", "/"),
 		bind(groupList, func(m Model) (Model, tea.Cmd) { return m.find(1) }, "n", "next match", "n"),
 		bind(groupList, func(m Model) (Model, tea.Cmd) { return m.find(-1) }, "N", "match before", "N"),
@@ -117,8 +117,26 @@ func interrupt(m Model) (Model, tea.Cmd) {
 	return m, tea.Quit
 }
 
+// keys gives keys to press one by one: those that were typed faster than they
+// were read arrive as one message.
+func (m Model) keys(k tea.KeyMsg) (Model, tea.Cmd) {
+	if k.Paste {
+		return m.paste(k)
+	}
+	if len(k.Runes) < 2 {
+		return m.press(k)
+	}
+	var all []tea.Cmd
+	for _, r := range k.Runes {
+		var cmd tea.Cmd
+		m, cmd = m.press(tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune{r}, Alt: k.Alt})
+		all = append(all, cmd)
+	}
+	return m, tea.Batch(all...)
+}
+
 // press gives a key to what the keyboard is for.
-func (m Model) press(k tea.KeyPressMsg) (Model, tea.Cmd) {
+func (m Model) press(k tea.KeyMsg) (Model, tea.Cmd) {
 	switch k.String() {
 	case "ctrl+c":
 		return interrupt(m)
@@ -139,7 +157,7 @@ func (m Model) press(k tea.KeyPressMsg) (Model, tea.Cmd) {
 }
 
 // browse runs the command of a key. A notice has been read by then.
-func (m Model) browse(k tea.KeyPressMsg) (Model, tea.Cmd) {
+func (m Model) browse(k tea.KeyMsg) (Model, tea.Cmd) {
 	for _, c := range m.commands {
 		if key.Matches(k, c.Binding) {
 			m.notice = ""
@@ -150,7 +168,7 @@ func (m Model) browse(k tea.KeyPressMsg) (Model, tea.Cmd) {
 }
 
 // read moves in help and statistics, and leaves them.
-func (m Model) read(k tea.KeyPressMsg) Model {
+func (m Model) read(k tea.KeyMsg) Model {
 	switch k.String() {
 	case "up", "k":
 		m.scroll--
@@ -158,7 +176,7 @@ func (m Model) read(k tea.KeyPressMsg) Model {
 		m.scroll++
 	case "pgup":
 		m.scroll -= m.page()
-	case "pgdown", "space":
+	case "pgdown", " ":
 		m.scroll += m.page()
 	case "s":
 		return m.overlay(modeStats)

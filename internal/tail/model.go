@@ -6,9 +6,9 @@ import (
 	"slices"
 	"time"
 
-	"charm.land/bubbles/v2/textarea"
-	"charm.land/bubbles/v2/textinput"
-	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/bubbles/textarea"
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -121,8 +121,8 @@ func newInput() *textinput.Model {
 	in := textinput.New()
 	in.Prompt = ""
 	in.CharLimit = 4096
-	in.SetVirtualCursor(false)
-	in.SetStyles(textinput.Styles{})
+	in.Cursor = newCursor()
+	in.KeyMap.Paste.SetEnabled(false) // it reads this machine's clipboard; terminals paste by themselves
 	return &in
 }
 
@@ -130,8 +130,9 @@ func newBody() textarea.Model {
 	body := textarea.New()
 	body.Prompt, body.ShowLineNumbers, body.EndOfBufferCharacter = "", false, ' '
 	body.CharLimit, body.MaxHeight = pubsub.MaxPayload, 0
-	body.SetVirtualCursor(false)
-	body.SetStyles(textarea.Styles{})
+	body.FocusedStyle, body.BlurredStyle = textarea.Style{}, textarea.Style{}
+	body.Cursor = newCursor()
+	body.KeyMap.Paste.SetEnabled(false)
 	return body
 }
 

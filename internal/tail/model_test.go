@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -121,7 +121,7 @@ func press(t *testing.T, m Model, keys ...string) Model {
 func enters(t *testing.T, m Model, text string) Model {
 	t.Helper()
 	for _, r := range text {
-		m = settle(t, m, tea.KeyPressMsg{Code: r, Text: string(r)})
+		m = settle(t, m, keyMsg(string(r)))
 	}
 	return m
 }
@@ -151,21 +151,24 @@ func settle(t *testing.T, m Model, msg tea.Msg) Model {
 	return m
 }
 
-func keyMsg(name string) tea.KeyPressMsg {
-	special := map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown,
-		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "space": tea.KeySpace, "home": tea.KeyHome, "end": tea.KeyEnd}
+// keyMsg is a key as the toolkit reports it, by name or as the letter it types.
+func keyMsg(name string) tea.KeyMsg {
+	special := map[string]tea.KeyType{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "tab": tea.KeyTab, "up": tea.KeyUp, "down": tea.KeyDown,
+		"pgup": tea.KeyPgUp, "pgdown": tea.KeyPgDown, "home": tea.KeyHome, "end": tea.KeyEnd}
 	if code, ok := special[name]; ok {
-		return tea.KeyPressMsg{Code: code}
+		return tea.KeyMsg{Type: code}
+	}
+	if name == "space" || name == " " {
+		return tea.KeyMsg{Type: tea.KeySpace, Runes: []rune{' '}}
 	}
 	if letter, ok := strings.CutPrefix(name, "ctrl+"); ok {
-		return tea.KeyPressMsg{Code: rune(letter[0]), Mod: tea.ModCtrl}
+		return tea.KeyMsg{Type: tea.KeyCtrlA + tea.KeyType(letter[0]-'a')}
 	}
-	r := []rune(name)[0]
-	return tea.KeyPressMsg{Code: r, Text: name}
+	return tea.KeyMsg{Type: tea.KeyRunes, Runes: []rune(name)}
 }
 
 // screen is what View draws.
-func screen(m Model) string { return m.View().Content }
+func screen(m Model) string { return m.View() }
 
 func wantScreen(t *testing.T, m Model, parts ...string) {
 	t.Helper()

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	tea "charm.land/bubbletea/v2"
-
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
@@ -154,9 +152,9 @@ func (m Model) publishLines() []string {
 	}
 	title = cut(m.glyph("▸ ", "> ")+title+" ", m.width, m.more())
 	lines := []string{m.paint(ui.Bold, title+strings.Repeat(m.glyph("─", "-"), max(0, m.width-columns(title))))}
-	lines = append(lines, m.paint(ui.Dim, "  topic ")+cleanLine(d.topic.View(), m.width-8))
+	lines = append(lines, m.paint(ui.Dim, "  topic ")+fieldText(d.topic.View(), m.width-8))
 	for line := range strings.SplitSeq(d.body.View(), "\n") {
-		lines = append(lines, "  "+cleanLine(line, m.width-2))
+		lines = append(lines, "  "+fieldText(line, m.width-2))
 	}
 	lines = append(lines, m.verdictLine())
 	style := ui.Dim
@@ -167,12 +165,6 @@ func (m Model) publishLines() []string {
 	return lines[:min(len(lines), m.publishHeight())]
 }
 
-// cleanLine is a line of a text field, which holds what was pasted.
-func cleanLine(s string, width int) string {
-	text, _ := head(clean(strings.TrimRight(s, " ")), max(0, width))
-	return text
-}
-
 func (m Model) verdictLine() string {
 	text, ok := m.draft.verdict()
 	size := len(m.draft.body.Value())
@@ -181,17 +173,4 @@ func (m Model) verdictLine() string {
 		style = ui.Yellow
 	}
 	return m.paint(style, cut(fmt.Sprintf("  %s (%s of %s bytes)", text, grouped(uint64(size)), grouped(pubsub.MaxPayload)), m.width, m.more()))
-}
-
-// draftCaret is where the cursor is in the publish pane.
-func (m Model) draftCaret() *tea.Cursor {
-	top := m.height - 1 - m.publishHeight()
-	if m.draft.onBody {
-		c := m.draft.body.Cursor()
-		if c != nil {
-			c.X, c.Y = c.X+2, c.Y+top+2
-		}
-		return c
-	}
-	return caretIn(&m.draft.topic, 8, top+1)
 }

@@ -1,8 +1,8 @@
 package tail
 
 import (
-	"charm.land/bubbles/v2/textinput"
-	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 )
@@ -64,7 +64,7 @@ func (m Model) hint() string {
 }
 
 // edit gives a key to the line.
-func (m Model) edit(k tea.KeyPressMsg) (Model, tea.Cmd) {
+func (m Model) edit(k tea.KeyMsg) (Model, tea.Cmd) {
 	switch k.String() {
 	case "esc":
 		m.mode = modeBrowse
@@ -77,7 +77,7 @@ func (m Model) edit(k tea.KeyPressMsg) (Model, tea.Cmd) {
 
 // paste gives pasted text to what is being typed; elsewhere it is dropped, for
 // its letters are no commands.
-func (m Model) paste(p tea.PasteMsg) (Model, tea.Cmd) {
+func (m Model) paste(p tea.KeyMsg) (Model, tea.Cmd) {
 	switch m.mode {
 	case modePublish:
 		return m.write(func(d *draft) tea.Cmd { return d.update(p) })

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
-	"charm.land/bubbles/v2/textarea"
-	"charm.land/bubbles/v2/textinput"
-	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/bubbles/textarea"
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -41,7 +41,7 @@ func (m Model) write(change func(*draft) tea.Cmd) (Model, tea.Cmd) {
 
 // size fits the fields to the screen.
 func (d *draft) size(width, height int) {
-	d.topic.SetWidth(max(1, width-10))
+	d.topic.Width = max(1, width-10)
 	d.body.SetWidth(max(4, width-2))
 	d.body.SetHeight(bodyRows(height))
 }
@@ -93,7 +93,7 @@ func (d *draft) update(msg tea.Msg) (cmd tea.Cmd) {
 }
 
 // compose gives a key to the publish pane.
-func (m Model) compose(k tea.KeyPressMsg) (Model, tea.Cmd) {
+func (m Model) compose(k tea.KeyMsg) (Model, tea.Cmd) {
 	switch k.String() {
 	case "esc":
 		m.mode = modeBrowse
@@ -107,14 +107,14 @@ func (m Model) compose(k tea.KeyPressMsg) (Model, tea.Cmd) {
 }
 
 // press is a key that changes the draft.
-func (d *draft) press(k tea.KeyPressMsg, o *Options) tea.Cmd {
+func (d *draft) press(k tea.KeyMsg, o *Options) tea.Cmd {
 	switch k.String() {
 	case "tab", "shift+tab":
 		return d.focusOn(!d.onBody)
 	case "ctrl+r":
 		d.retain = !d.retain
 		return nil
-	case "alt+enter", "shift+enter", "ctrl+j":
+	case "alt+enter", "ctrl+j":
 		if d.onBody {
 			d.body.InsertString("\n")
 		}
@@ -224,7 +224,7 @@ func (m Model) question() string {
 }
 
 // answer takes the answer: only y agrees.
-func (m Model) answer(k tea.KeyPressMsg) (Model, tea.Cmd) {
+func (m Model) answer(k tea.KeyMsg) (Model, tea.Cmd) {
 	m.mode = modeBrowse
 	if strings.ToLower(k.String()) == "y" {
 		return m.send(m.again.topic, m.again.body, false, true)

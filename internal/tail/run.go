@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"runtime/debug"
 
-	tea "charm.land/bubbletea/v2"
-	"github.com/charmbracelet/colorprofile"
+	tea "github.com/charmbracelet/bubbletea"
 
+	"github.com/pubsubctl/pubsubctl/internal/tail/noquery"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
+
+// By now bubbletea is initialised, which this package imports.
+var _ = noquery.Restore()
 
 // maxFPS is how many redraws there are in a second at most.
 const maxFPS = 30
@@ -34,6 +37,7 @@ type crashedMsg struct{ *crash }
 func Run(ctx context.Context, o Options) (Summary, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	o.Out = newTerminal(o.Out)
 	m := New(ctx, o)
 	p := tea.NewProgram(guarded{m, &crash{}}, programOptions(ctx, o)...)
 	last, err := p.Run()
@@ -58,15 +62,15 @@ func Run(ctx context.Context, o Options) (Summary, error) {
 }
 
 func programOptions(ctx context.Context, o Options) []tea.ProgramOption {
-	profile := colorprofile.ASCII
-	if o.Color {
-		profile = colorprofile.ANSI
-	}
-	return []tea.ProgramOption{
+	options := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithEnvironment(o.Environ),
-		tea.WithFPS(maxFPS), tea.WithColorProfile(profile),
+		tea.WithFPS(maxFPS), tea.WithAltScreen(), // no title: the one from before cannot be restored
 		tea.WithoutSignalHandler(), // the caller has one, and its context ends us
 	}
+	if o.Mouse {
+		options = append(options, tea.WithMouseCellMotion())
+	}
+	return options
 }
 
 // guarded is the model for bubbletea. It turns a panic into the orderly end of
@@ -106,17 +110,18 @@ func (g guarded) Update(msg tea.Msg) (next tea.Model, cmd tea.Cmd) {
 
 // View draws the model. After a panic in here the screen is empty until the next
 // Update, which is less than a second away, ends the program.
-func (g guarded) View() (v tea.View) {
+func (g guarded) View() (v string) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.fail(p, debug.Stack())
-			v = tea.NewView("")
+			v = ""
 		}
 	}()
 	if g.crash.stack != nil {
-		return tea.NewView("")
+		return ""
 	}
-	return g.Model.View()
+	at, typing := g.caret()
+	return framed(g.Model.View(), at, typing)
 }
 
 // guard makes a command whose panic arrives as a message.

@@ -3,8 +3,8 @@ package tail
 import (
 	"time"
 
-	"charm.land/bubbles/v2/textinput"
-	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/bubbles/textinput"
+	tea "github.com/charmbracelet/bubbletea"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 )
@@ -26,14 +26,12 @@ func (m Model) Update(msg tea.Msg) (Model, tea.Cmd) {
 		return m.seek()
 	case tea.WindowSizeMsg:
 		return m.resize(msg.Width, msg.Height), nil
-	case tea.KeyPressMsg:
-		return m.press(msg)
-	case tea.PasteMsg:
-		return m.paste(msg)
-	case tea.MouseClickMsg:
-		return m.click(msg.Mouse())
-	case tea.MouseWheelMsg:
-		return m.wheel(msg.Mouse()), nil
+	case tea.KeyMsg:
+		return m.keys(msg)
+	case tea.MouseMsg:
+		return m.mouse(msg)
+	case tea.ResumeMsg:
+		return m, m.takeMouse()
 	case publishedMsg:
 		return m.wasPublished(msg), nil
 	case doneMsg:
@@ -45,7 +43,7 @@ func (m Model) Update(msg tea.Msg) (Model, tea.Cmd) {
 // resize lays the screen out anew; the selection stays.
 func (m Model) resize(width, height int) Model {
 	m.width, m.height = width, height
-	m, _ = m.typed(func(in *textinput.Model) tea.Cmd { in.SetWidth(max(1, width-14)); return nil })
+	m, _ = m.typed(func(in *textinput.Model) tea.Cmd { in.Width = max(1, width-14); return nil })
 	m, _ = m.write(func(d *draft) tea.Cmd { d.size(width, height); return nil })
 	return m.place()
 }

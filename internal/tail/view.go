@@ -10,8 +10,6 @@ package tail
 import (
 	"strings"
 
-	"charm.land/bubbles/v2/textinput"
-	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -26,17 +24,11 @@ const (
 )
 
 // View draws the screen.
-func (m Model) View() tea.View {
-	v := tea.View{AltScreen: true} // no title: the one from before cannot be restored
-	if m.o.Mouse {
-		v.MouseMode = tea.MouseModeCellMotion
-	}
+func (m Model) View() string {
 	if m.width < 1 || m.height < 1 {
-		return v // the size is not known yet
+		return "" // the size is not known yet
 	}
-	v.Content = strings.Join(m.screenLines(), "\n")
-	v.Cursor = m.caret()
-	return v
+	return strings.Join(m.screenLines(), "\n")
 }
 
 // screenLines are exactly as many lines as the screen has.
@@ -211,7 +203,7 @@ func brief(s string) string {
 // promptLine is the line being typed, with what is wrong with it or what it may be.
 func (m Model) promptLine() string {
 	prompt := m.prompt()
-	text, _ := head(clean(strings.TrimRight(m.input.View(), " ")), max(0, m.width-columns(prompt)-1))
+	text := fieldText(m.input.View(), m.width-columns(prompt)-1)
 	line := m.paint(ui.Bold, prompt) + text
 	room := m.width - columns(prompt) - columns(text) - 3
 	switch {
@@ -222,29 +214,4 @@ func (m Model) promptLine() string {
 		line += "   " + m.paint(ui.Dim, cut(m.hint(), room, m.more()))
 	}
 	return line
-}
-
-// caret is where the terminal's cursor belongs, nil if nothing is being typed.
-func (m Model) caret() *tea.Cursor {
-	switch {
-	case m.prompt() != "":
-		return caretIn(m.input, columns(m.prompt()), m.height-1)
-	case m.mode == modePublish:
-		return m.draftCaret()
-	}
-	return nil
-}
-
-// caretIn is the cursor of a field that begins at x, y. The field itself counts
-// characters, not columns, which are the same only if none is wide.
-func caretIn(in *textinput.Model, x, y int) *tea.Cursor {
-	c := in.Cursor()
-	if c == nil {
-		return nil
-	}
-	if columns(clean(in.Value())) < in.Width() { // all of it is visible
-		c.X = columns(clean(string([]rune(in.Value())[:in.Position()])))
-	}
-	c.X, c.Y = c.X+x, y
-	return c
 }
