@@ -34,7 +34,9 @@ func (s *liveService) Follow(ctx context.Context, sub tail.Subscription, fn func
 	if sub.Transport == "mqtt" {
 		transport = cl.MQTT()
 	}
-	return cl.Subscribe(ctx, sub.Topics, client.SubscribeOptions{Transport: transport, Durable: sub.Durable, LastEventID: sub.LastID}, fn)
+	return cl.Subscribe(ctx, sub.Topics, client.SubscribeOptions{
+		Transport: transport, Durable: sub.Durable, LastEventID: sub.LastID, Patient: true,
+	}, fn)
 }
 
 // Publish sends one message.

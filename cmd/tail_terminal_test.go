@@ -5,6 +5,7 @@ package cmd
 import (
 	"encoding/base64"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -120,6 +121,24 @@ func TestTailThatPanicsRestoresTheTerminal(t *testing.T) {
 				t.Errorf("the report does not show where it was, or holds a secret: %v\n%s", err, report)
 			}
 		})
+	}
+}
+
+func TestTailAsksAgainWhereNothingAnswers(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	term := onTerminal(t, 80, child(t, t.TempDir(), nil, "tail", "chat", "--url", "http://"+address))
+	term.await(t, "reconnecting, attempt 2")
+	if _, err := io.WriteString(term.tty, "q"); err != nil {
+		t.Fatal(err)
+	}
+	shown, code := term.end(t)
+	if code != 0 || !strings.Contains(shown, "0 reconnects, 0 gaps: cannot reach http://"+address) {
+		t.Errorf("exit %d: %q", code, shown)
 	}
 }
 

@@ -162,13 +162,13 @@ func (m Model) banner() (text, why, next string) {
 	}
 	tidy := func(s string) string { return clean(m.o.Secrets.Redact(s)) }
 	l := m.links[i]
-	switch {
-	case l.phase == phaseReconnecting:
-		text = tidy(l.why)
-	case l.problem != nil:
-		text, why, next = tidy(l.problem.Error()), tidy(l.problem.Why), tidy(l.problem.Next)
+	if l.phase < phaseReconnecting {
+		return "", "", ""
 	}
-	return text, why, next
+	if l.isStuck() {
+		why, next = tidy(l.problem.Why), tidy(l.problem.Next)
+	}
+	return tidy(l.problem.Error()), why, next
 }
 
 // bannerLines are at most so many lines of the banner. The command is kept

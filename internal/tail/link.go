@@ -33,11 +33,15 @@ type link struct {
 	since   time.Time // of the phase
 	attempt int
 	retry   time.Time   // when the next attempt starts
-	why     string      // of a reconnect
-	problem *ui.Problem // of the end
+	opened  bool        // it was open once
+	problem *ui.Problem // of a reconnect or of the end
 }
 
 func (l link) isOver() bool { return l.phase >= phaseEnded }
+
+// isStuck reports whether someone has to do something: nobody asks again, or the
+// service never answered, so that its address may be wrong.
+func (l link) isStuck() bool { return l.isOver() || l.phase == phaseReconnecting && !l.opened }
 
 // connect prepares subscriptions to topics: one for all over MQTT, one for each
 // over SSE, whose events do not name their topic. start or reconnect begins them.
@@ -125,21 +129,19 @@ func (m Model) heard(i int, e client.Event) Model {
 	l.since = e.Time
 	switch e.Kind {
 	case client.KindOpen:
-		if l.phase == phaseReconnecting {
+		if l.opened {
 			m.resumed++
 		}
-		l.phase = phaseOpen
+		l.phase, l.opened = phaseOpen, true
 	case client.KindGap:
 		m = m.gap(entry{at: e.Time, since: e.Since, text: e.Text, lost: m.only(*l)})
 	case client.KindReconnecting:
 		l.phase, l.attempt, l.retry = phaseReconnecting, e.Attempt, e.Time.Add(e.Wait)
-		l.why = m.explain(*l, e.Err).Error()
-	case client.KindRefused, client.KindEnded:
-		p := m.explain(*l, e.Err)
-		l.problem, l.phase = &p, phaseEnded
-		if e.Kind == client.KindRefused {
-			l.phase = phaseRefused
-		}
+		l.problem = m.explain(*l, e.Err)
+	case client.KindRefused:
+		l.phase, l.problem = phaseRefused, m.explain(*l, e.Err)
+	case client.KindEnded:
+		l.phase, l.problem = phaseEnded, m.explain(*l, e.Err)
 	}
 	return m
 }
@@ -155,8 +157,9 @@ func (m Model) only(l link) []string {
 	return names
 }
 
-func (m Model) explain(l link, err error) ui.Problem {
-	return m.o.Service.Explain("subscribe", l.asked.Topics, err)
+func (m Model) explain(l link, err error) *ui.Problem {
+	p := m.o.Service.Explain("subscribe", l.asked.Topics, err)
+	return &p
 }
 
 // gap puts a line into the list. Several subscriptions that lost the same service

@@ -183,7 +183,7 @@ type Summary struct {
 	Gaps, Reconnects, Published int
 	Took                        time.Duration
 	// State is the last state of the connection in words; Problem says why it is
-	// over, if it is.
+	// over, or was never open, if so.
 	State   string
 	Problem *ui.Problem
 }
@@ -194,7 +194,7 @@ func (m Model) summary() Summary {
 		Messages: m.total.count, Bytes: m.total.bytes, Topics: len(m.followed()), Kept: kept, Dropped: m.ring.dropped,
 		Gaps: m.gaps, Reconnects: m.resumed, Published: m.published, Took: m.o.Now().Sub(m.began), State: m.stateWord(),
 	}
-	if i := slices.IndexFunc(m.links, link.isOver); i >= 0 {
+	if i := slices.IndexFunc(m.links, link.isStuck); i >= 0 {
 		s.Problem = m.links[i].problem
 	}
 	return s

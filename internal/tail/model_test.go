@@ -401,6 +401,25 @@ func TestReconnectingMakesOneGapLine(t *testing.T) {
 	}
 }
 
+func TestServiceThatIsNotThereIsAskedAgain(t *testing.T) {
+	s := &silent{}
+	m := New(t.Context(), Options{Service: s, Topics: []pubsub.Topic{"a"}, Glyphs: true, Now: moment}).resize(100, 24)
+	away := client.Event{Kind: client.KindReconnecting, Time: moment(), Attempt: 2, Wait: 3 * time.Second, Err: errors.New("refused")}
+	m = happens(t, m, happening{feed: 1, event: away})
+	wantScreen(t, m, "↻ reconnecting, attempt 2 in 3s", "why:  the token grants", "next: pubsubctl token mint")
+	wantNotOnScreen(t, m, "r reconnect")
+	if sum := m.summary(); sum.Problem == nil {
+		t.Error("the summary does not say why")
+	}
+	m = happens(t, m, happening{feed: 1, event: client.Event{Kind: client.KindOpen, Time: moment()}})
+	wantScreen(t, m, "● open", "no message yet")
+	if sum := m.summary(); sum.Reconnects != 0 || sum.Gaps != 0 || sum.Problem != nil {
+		t.Errorf("summary %+v", sum)
+	}
+	m = happens(t, m, happening{feed: 1, event: away})
+	wantNotOnScreen(t, m, "why: ", "next: ") // the address was right
+}
+
 func TestQuitAndInterrupt(t *testing.T) {
 	m := open(t, 80, 24, nil, "chat")
 	if _, cmd := m.Update(keyMsg("q")); cmd == nil || cmd() != tea.Quit() {

@@ -22,8 +22,12 @@ class Shell(Window):
     def __init__(self, scratch, columns=100, lines=30):
         super().__init__(scratch + "/tmux", "cd %s; PS1='$ ' exec bash --norc --noprofile -i" % shlex.quote(scratch),
                          columns, lines, LANG="C.UTF-8")
-        self.until(r"^\$ ", "no prompt")
+        self.until(r"^\$", "no prompt")
         self.run("stty -g > settings")
+
+    def screen(self):
+        """The text without what was erased, which tmux keeps as spaces."""
+        return re.sub(r" +$", "", super().screen(), flags=re.M)
 
     def type(self, text):
         self.press("-l", text)
@@ -43,6 +47,13 @@ class Shell(Window):
         """The rows of the screen, as many as the window has."""
         return self.ask("capture-pane", "-p").split("\n")
 
+    def becomes(self, form, value, what):
+        """Waits until tmux says value of the window."""
+        end = time.monotonic() + PATIENCE
+        while (said := self.ask("display", "-p", form).strip()) != value and time.monotonic() < end:
+            time.sleep(0.1)
+        check(said == value, what)
+
     def status(self):
         """The exit code of the last command, and that the line settings are those of a shell."""
         self.run("echo status $?; stty -g | cmp - settings && echo same")
@@ -57,7 +68,7 @@ def publish(relay, topic, body, *flags):
 
 
 def main():
-    for scene in (watching, panes, hostile, refusals, restarts, endings, accessible):
+    for scene in (watching, panes, hostile, refusals, late, restarts, endings, accessible):
         with tempfile.TemporaryDirectory() as scratch, Relay("-q") as relay:
             window = Shell(scratch)
             try:
@@ -104,6 +115,7 @@ def panes(window, relay):
     window.until(r"token: signed here with key test, for writing chat only", "the scope is not shown")
     window.type('{"a":1,')
     window.until(r"not JSON: line 1", "bad JSON is not noticed")
+    window.becomes("#{cursor_flag} #{cursor_x},#{cursor_y}", "1 9,20", "the terminal's cursor stands behind what was typed")
     window.type('"b":[1,2]}')
     window.until(r"JSON ok \(17 of 32,512 bytes\)", "good JSON is not noticed")
     window.press("Enter")
@@ -182,6 +194,25 @@ def refusals(window, relay):
     window.press("q")
 
 
+def late(window, relay):
+    relay.kill()
+    window.tail(relay, "chat")
+    window.until(r"↻ reconnecting, attempt \d", "not asked again")
+    window.until(r"next: pubsubctl ", "no command while the service was never there")
+    again = subprocess.Popen([binary(), "relay", "-q", "--listen", relay.url.removeprefix("http://"), "--control", "off"],
+                             env=environment(), start_new_session=True)
+    try:
+        window.until(r"● open", "the relay is not found once it is there")
+        publish(relay, "chat", b"at last")
+        window.until(r"at last", "nothing arrives")
+        check("gap" not in window.screen(), "started before its relay: waits for it, and there is no gap")
+        window.press("q")
+        window.until(r"0 reconnects, 0 gaps", "no summary")
+    finally:
+        again.kill()
+        again.wait()
+
+
 def restarts(window, relay):
     address = relay.url.removeprefix("http://")
     window.tail(relay, "chat", "news")
@@ -225,6 +256,7 @@ def endings(window, relay):
     window.until(r"while suspended", "not resumed")
     window.until(r"● open", "the state is gone")
     check(True, "resumed: the screen is drawn again, nothing is lost")
+    window.becomes("#{mouse_any_flag}", "1", "resumed: the mouse is taken again")
     pid = int(window.ask("display", "-p", "#{pane_pid}"))
     child = int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], stdout=subprocess.PIPE, check=True, text=True).stdout.split()[0])
     os.kill(child, signal.SIGTERM)
