@@ -166,6 +166,25 @@ func TestTailWithoutMouseOrColor(t *testing.T) {
 	}
 }
 
+func TestTailPutsTheCursorWhereOneTypes(t *testing.T) {
+	url := talkRelay(t, "").Ready().Hub
+	term := onTerminal(t, 80, child(t, t.TempDir(), nil, "tail", "chat", "--url", url))
+	term.await(t, "open")
+	for _, step := range []struct{ keys, row24 string }{
+		{"fab", "\x1b[24;11H"},
+		{"\x1b[D", "\x1b[24;10H"},               // left
+		{"\x1b[200~é漢\x1b[201~", "\x1b[24;13H"}, // pasted
+	} {
+		if _, err := io.WriteString(term.tty, step.keys); err != nil {
+			t.Fatal(err)
+		}
+		term.await(t, step.row24)
+	}
+	if shown, _, _ := term.look(); !strings.Contains(shown, "\x1b[?25h") || strings.Contains(shown, "_cursor") {
+		t.Errorf("no cursor, or its mark, in %q", shown)
+	}
+}
+
 func TestTailCopiesThroughTheTerminal(t *testing.T) {
 	url := talkRelay(t, "").Ready().Hub
 	mustPublish(t, url, "chat", "to the clipboard", "--retain")

@@ -37,9 +37,9 @@ func (m Model) caret() (at place, ok bool) {
 	case m.mode != modePublish:
 		return place{}, false
 	case m.draft.onBody:
-		at, ok = caretIn(m.draft.body.View(), 2, top+2)
+		at, ok = caretIn(m.draft.bodyView, 2, top+2)
 	default:
-		at, ok = caretIn(m.draft.topic.View(), 8, top+1)
+		at, ok = caretIn(m.draft.topicView, 8, top+1)
 	}
 	at.x, at.y = min(at.x, m.width-1), min(at.y, m.height-1)
 	return at, ok

@@ -152,8 +152,8 @@ func (m Model) publishLines() []string {
 	}
 	title = cut(m.glyph("▸ ", "> ")+title+" ", m.width, m.more())
 	lines := []string{m.paint(ui.Bold, title+strings.Repeat(m.glyph("─", "-"), max(0, m.width-columns(title))))}
-	lines = append(lines, m.paint(ui.Dim, "  topic ")+fieldText(d.topic.View(), m.width-8))
-	for line := range strings.SplitSeq(d.body.View(), "\n") {
+	lines = append(lines, m.paint(ui.Dim, "  topic ")+fieldText(d.topicView, m.width-8))
+	for line := range strings.SplitSeq(d.bodyView, "\n") {
 		lines = append(lines, "  "+fieldText(line, m.width-2))
 	}
 	lines = append(lines, m.verdictLine())

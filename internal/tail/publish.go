@@ -27,6 +27,10 @@ type draft struct {
 	retain bool
 	scope  string // what the token allows for the topic, asked when that changes
 	denied bool
+
+	// What the fields draw, kept because a long body takes tens of milliseconds:
+	// too long for each frame.
+	topicView, bodyView string
 }
 
 func newDraft() *draft { return &draft{topic: *newInput(), body: newBody(), onBody: true} }
@@ -35,6 +39,7 @@ func newDraft() *draft { return &draft{topic: *newInput(), body: newBody(), onBo
 func (m Model) write(change func(*draft) tea.Cmd) (Model, tea.Cmd) {
 	d := *m.draft
 	cmd := change(&d)
+	d.topicView, d.bodyView = d.topic.View(), d.body.View()
 	m.draft = &d
 	return m, cmd
 }

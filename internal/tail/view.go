@@ -23,12 +23,17 @@ const (
 	leastHeight = 4
 )
 
-// View draws the screen.
+// View draws the screen. Spaces at the end of a line are left to the renderer,
+// which erases what is behind a line.
 func (m Model) View() string {
 	if m.width < 1 || m.height < 1 {
 		return "" // the size is not known yet
 	}
-	return strings.Join(m.screenLines(), "\n")
+	lines := m.screenLines()
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // screenLines are exactly as many lines as the screen has.
