@@ -8,12 +8,12 @@ import (
 
 	tea "github.com/charmbracelet/bubbletea"
 
-	"github.com/pubsubctl/pubsubctl/internal/tail/noquery"
+	"github.com/pubsubctl/pubsubctl/internal/tail/quietinit"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
 
-// By now bubbletea is initialised, which this package imports.
-var _ = noquery.Restore()
+// By now the toolkit is initialised, which this package imports.
+var _ = quietinit.Restore()
 
 // maxFPS is how many redraws there are in a second at most.
 const maxFPS = 30
