@@ -89,7 +89,7 @@ func (m Model) reconnect() Model {
 			last = withID(last, l.asked.Topics[0], l.asked.LastID)
 		}
 	}
-	lost := slices.ContainsFunc(m.links, func(l link) bool { return l.phase == phaseOpen })
+	lost := slices.ContainsFunc(m.links, func(l link) bool { return l.opened })
 	m.links = nil
 	m = m.connect(m.followed())
 	for i, l := range m.links {

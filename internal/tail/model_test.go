@@ -406,8 +406,7 @@ func TestServiceThatIsNotThereIsAskedAgain(t *testing.T) {
 	m := New(t.Context(), Options{Service: s, Topics: []pubsub.Topic{"a"}, Glyphs: true, Now: moment}).resize(100, 24)
 	away := client.Event{Kind: client.KindReconnecting, Time: moment(), Attempt: 2, Wait: 3 * time.Second, Err: errors.New("refused")}
 	m = happens(t, m, happening{feed: 1, event: away})
-	wantScreen(t, m, "↻ reconnecting, attempt 2 in 3s", "why:  the token grants", "next: pubsubctl token mint")
-	wantNotOnScreen(t, m, "r reconnect")
+	wantScreen(t, m, "↻ reconnecting, attempt 2 in 3s", "why:  the token grants", "next: pubsubctl token mint", "r reconnect")
 	if sum := m.summary(); sum.Problem == nil {
 		t.Error("the summary does not say why")
 	}
@@ -418,6 +417,18 @@ func TestServiceThatIsNotThereIsAskedAgain(t *testing.T) {
 	}
 	m = happens(t, m, happening{feed: 1, event: away})
 	wantNotOnScreen(t, m, "why: ", "next: ") // the address was right
+}
+
+func TestReconnectByHandTellsWhatIsMissed(t *testing.T) {
+	for _, kind := range []client.Kind{client.KindReconnecting, client.KindRefused, client.KindEnded} {
+		m := open(t, 100, 24, nil, "a")
+		m = happens(t, m, onLink(m, client.Event{Kind: kind, Err: errors.New("cut")}))
+		m = press(t, m, "r")
+		wantScreen(t, m, "○ connecting", "gap: connected again by hand")
+		if m = press(t, m, "r"); m.gaps != 1 {
+			t.Errorf("%v: %d gaps, but nothing was open in between", kind, m.gaps)
+		}
+	}
 }
 
 func TestQuitAndInterrupt(t *testing.T) {

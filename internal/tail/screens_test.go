@@ -77,6 +77,10 @@ func scenes() []scene {
 			m = traffic(t, m)
 			return happens(t, m, onLink(m, client.Event{Kind: client.KindReconnecting, Attempt: 3, Wait: 4 * time.Second, Err: errors.New("cut")}))
 		}},
+		{"not there", func(t *testing.T, m Model) Model {
+			m.links[0].opened = false // the scene owns this model
+			return happens(t, m, onLink(m, client.Event{Kind: client.KindReconnecting, Attempt: 2, Wait: time.Second, Err: errors.New("refused")}))
+		}},
 		{"gap", func(t *testing.T, m Model) Model {
 			m = traffic(t, m)
 			m = happens(t, m, onLink(m, client.Event{Kind: client.KindGap, Since: moment(), Text: "messages published while disconnected are missed"}))

@@ -181,7 +181,7 @@ func (m Model) footer() string {
 // keyLine are the keys that fit, each whole.
 func (m Model) keyLine(width int) string {
 	line := ""
-	if i := m.worst(); i >= 0 && m.links[i].isOver() {
+	if i := m.worst(); i >= 0 && m.links[i].isStuck() {
 		line = "r reconnect  "
 	}
 	for _, c := range m.commands {
