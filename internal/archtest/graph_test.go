@@ -78,9 +78,6 @@ var sideways = map[string]string{
 // owners names, for every third-party module, the trees that may import it. A
 // module with one owner can be replaced by changing one package.
 var owners = map[string][]string{
-	"charm.land/bubbles":              {"internal/tail"},
-	"charm.land/bubbletea":            {"internal/tail"},
-	"charm.land/lipgloss":             {"internal/tail"},
 	"github.com/BurntSushi/toml":      {"internal/config"},
 	"github.com/charmbracelet":        {"internal/tail"},
 	"github.com/creack/pty":           {"cmd"},
