@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -13,6 +14,25 @@ import (
 
 // quote puts text that a user typed in quotes, safe to print.
 func quote(s string) string { return strconv.Quote(s) }
+
+// shownTopic is a topic inside a sentence: in quotes if it would not be seen there,
+// or not be told from the words and commas around it.
+func shownTopic(t string) string {
+	odd := func(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) || r == ',' || r == '"' }
+	if t == "" || strings.ContainsFunc(t, odd) {
+		return quote(t)
+	}
+	return t
+}
+
+// shownTopics is a list of topics inside a sentence.
+func shownTopics(topics []string) string {
+	shown := make([]string, len(topics))
+	for i, t := range topics {
+		shown[i] = shownTopic(t)
+	}
+	return strings.Join(shown, ", ")
+}
 
 // argsNone refuses arguments.
 func argsNone(c *cobra.Command, args []string) error {

@@ -57,8 +57,8 @@ func newGripPublish(d deps) *cobra.Command {
 			"a relay or of Pushpin, such as http://localhost:5561/, or of a hosted service, such\n" +
 			"as https://api.fastly.com/service/ID. With the parameter key it sends that key, with\n" +
 			"iss and key a token signed with the key, with user:password@ both as Basic;\n" +
-			"without a GRIP URL it goes to what the context names: the relay on this machine, or\n" +
-			"the service with its API token.",
+			"without a GRIP URL it goes to what the context names: the usual relay on this machine,\n" +
+			"or the service with its API token.",
 		Example: "  pubsubctl grip publish room 'hello'\n" +
 			"  printf 'data: hi\\n\\n' | pubsubctl grip publish room --as http-stream --id 6 --prev-id 5\n" +
 			"  pubsubctl grip publish room '{\"n\":1}' --as http-response --content-type application/json\n" +
@@ -227,6 +227,6 @@ func runGripPublish(c *cobra.Command, d deps, o gripOptions) error {
 	if o.item.Action != client.GripSend {
 		what = string(o.item.Action) + ", "
 	}
-	d.io.Note("published to %s at %s (%s%.1f ms)", o.item.Channel, target, what, millis(sent.Took))
+	d.io.Note("published to %s at %s (%s%.1f ms)", shownTopic(o.item.Channel), target, what, millis(sent.Took))
 	return nil
 }

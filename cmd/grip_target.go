@@ -3,6 +3,8 @@ package cmd
 import (
 	"context"
 	"errors"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -87,8 +89,8 @@ func (d deps) contextTarget(c *cobra.Command) (*client.GripTarget, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.ServiceID.Origin.Level != config.Flag && onLoopback(s.URL.Text) {
-		return client.ParseGripURL("http://" + defaultControl)
+	if onLoopback(s.URL.Text) && !standsIn(s) {
+		return relayTarget(s)
 	}
 	switch {
 	case !s.ServiceID.IsSet():
@@ -114,6 +116,26 @@ func (d deps) contextTarget(c *cobra.Command) (*client.GripTarget, error) {
 			Because("it comes from " + s.APIURL.Origin.String())
 	}
 	return d.hide(t), nil
+}
+
+// standsIn reports whether an address on this machine is that of a service all the
+// same: one context names both, or the command line insists on the service. What a
+// directory or a variable says about a service is not about this address.
+func standsIn(s *config.Settings) bool {
+	service := s.ServiceID.Origin.Level
+	return service == config.Flag || service == config.FromContext && s.URL.Origin.Level == config.FromContext
+}
+
+// relayTarget is beside the relay at its usual place. Where another relay takes
+// items is not to be seen from the address of its app.
+func relayTarget(s *config.Settings) (*client.GripTarget, error) {
+	_, usual, _ := net.SplitHostPort(defaultListen)
+	if u, err := url.Parse(s.URL.Text); err != nil || u.Port() != usual {
+		return nil, ui.Problemf(ui.ConfigMissingURL, "it is not known where to publish").
+			Because(s.URL.Text + " (" + s.URL.Origin.String() + ") is not the usual relay, and does not tell its control address").
+			Try("pubsubctl grip publish --grip-url http://127.0.0.1:PORT CHANNEL BODY")
+	}
+	return client.ParseGripURL("http://" + defaultControl)
 }
 
 // gripProblem explains why an item was not taken.

@@ -88,7 +88,7 @@ func TestConfigReasonsAreInTheTableOfCodes(t *testing.T) {
 }
 
 func TestSignalsDecideTheExitCode(t *testing.T) {
-	for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+	for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143, syscall.SIGHUP: 129} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cancel(signalled{sig})
 		for _, err := range []error{context.Canceled, context.Cause(ctx), fmt.Errorf("stream: %w", context.Cause(ctx))} {
@@ -116,6 +116,7 @@ func TestSignalsEndTheRun(t *testing.T) {
 		{"a command that stops is let be", nil, true, 0, -1},
 		{"one that does not is ended", nil, false, stopLimit, ui.ExitTerminated},
 		{"the second signal ends at once", os.Interrupt, false, 0, ui.ExitInterrupted},
+		{"a terminal that goes away after it ends nothing", syscall.SIGHUP, false, stopLimit, ui.ExitTerminated},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -191,7 +192,7 @@ func TestLimitsInHelpAreThoseOfTheCode(t *testing.T) {
 func TestExitCodesInHelpAreComplete(t *testing.T) {
 	text, _ := helpText("exit-codes")
 	for _, e := range []ui.Exit{ui.ExitOK, ui.ExitFailed, ui.ExitUsage, ui.ExitConfig, ui.ExitAuth, ui.ExitNotFound, ui.ExitNetwork,
-		ui.ExitTimeout, ui.ExitNo, ui.ExitPartial, ui.ExitBug, ui.ExitInterrupted, ui.ExitTerminated} {
+		ui.ExitTimeout, ui.ExitNo, ui.ExitPartial, ui.ExitBug, ui.ExitInterrupted, ui.ExitTerminated, ui.ExitHungUp} {
 		if !strings.Contains(text, fmt.Sprintf("\n%5d  ", int(e))) {
 			t.Errorf("%d is missing", int(e))
 		}

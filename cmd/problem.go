@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/pubsubctl/pubsubctl/internal/config"
@@ -89,6 +91,41 @@ func fileProblem(e *fs.PathError, chain error) ui.Problem {
 		verb = "read "
 	}
 	return ui.Problem{Code: code, Err: errors.New("cannot " + verb + e.Path), Why: e.Err.Error(), Chain: chain}
+}
+
+// beforeReading is the command that shows what there is in place of a file that
+// cannot be read: the nearest directory that is there, or the file's own mode.
+func (d deps) beforeReading(name string, err error) string {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "ls -ld " + pasteWord(name)
+	}
+	dir := filepath.Dir(name)
+	for dir != filepath.Dir(dir) {
+		if _, err := os.Stat(d.path(dir)); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	return "ls -l " + pasteWord(dir)
+}
+
+// beforeWriting is the command that makes the directory in which a file cannot be
+// written, or shows whose it is.
+func beforeWriting(name string, err error) string {
+	dir := pasteWord(filepath.Dir(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "mkdir -p " + dir
+	}
+	return "ls -ld " + dir
+}
+
+// cannotRun is for a program that does not start.
+func cannotRun(name string, err error) ui.Problem {
+	p := ui.Problemf(ui.FilesystemExec, "cannot run "+quote(name)).Because(innermost(err)).From(err)
+	if errors.Is(err, exec.ErrNotFound) {
+		return p.Try(`echo "$PATH"`)
+	}
+	return p.Try("ls -l " + pasteWord(filepath.Dir(name)))
 }
 
 func fileCode(op string) ui.Code {

@@ -1,7 +1,6 @@
 package cmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -209,6 +208,7 @@ func runPublish(c *cobra.Command, d deps, o publishOptions) error {
 	}
 	defer closeAll()
 	d.warnTopics([]string{o.topic}, false)
+	next = d.warnCR(next, o)
 	p := &publishing{d: d, o: o, asked: asked{verb: "publish", topics: []string{o.topic}, echo: o.confirmGiven, conn: conn}, out: d.output()}
 	if o.confirmGiven {
 		return p.confirmed(ctx, cl, next)
@@ -302,10 +302,12 @@ func (p *publishing) summary(err error, took time.Duration) error {
 	switch {
 	case p.sent == 0 && err == nil:
 		note("nothing published: the input was empty")
+	case p.sent == 0 && p.o.many() && errors.Is(err, context.Canceled):
+		note("nothing published")
 	case p.sent == 1 && !p.o.many():
-		note("published to %s (%s, %.1f ms)", p.o.topic, inBytes(int(p.bytes)), millis(p.first))
+		note("published to %s (%s, %.1f ms)", shownTopic(p.o.topic), inBytes(int(p.bytes)), millis(p.first))
 	case p.sent > 0:
-		note("published %d messages to %s in %s (%.0f/s)", p.sent, p.o.topic, ui.FormatDuration(took.Round(time.Millisecond)), float64(p.sent)/took.Seconds())
+		note("published %d messages to %s in %s (%.0f/s)", p.sent, shownTopic(p.o.topic), ui.FormatDuration(took.Round(time.Millisecond)), float64(p.sent)/took.Seconds())
 	}
 	return p.asked.problem(err)
 }
@@ -335,7 +337,7 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 			return err
 		}
 	}
-	if late && !p.o.message().MQTT && bytes.IndexByte(body, '\r') >= 0 {
+	if late && !p.o.message().MQTT && changedByStreams(body) {
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back whole within "+p.o.confirm.String()).
 			Because("it has a carriage return, which an event stream reads as the end of a line").
 			Try("pubsubctl publish --confirm --transport mqtt " + pasteWord(p.o.topic) + " BODY")
@@ -344,7 +346,7 @@ func (p *publishing) confirmed(ctx context.Context, cl *client.Client, next clie
 		return ui.Problemf(ui.TimeoutNotConfirmed, "the message was taken but did not come back within "+p.o.confirm.String()).
 			Because("a subscriber on " + quote(p.o.topic) + " was connected the whole time")
 	}
-	p.d.io.Note("published to %s (%s, %.1f ms), back after %.1f ms", p.o.topic, inBytes(len(body)), millis(got.Took), millis(got.Echo))
+	p.d.io.Note("published to %s (%s, %.1f ms), back after %.1f ms", shownTopic(p.o.topic), inBytes(len(body)), millis(got.Took), millis(got.Echo))
 	return nil
 }
 

@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"text/template"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
@@ -59,7 +61,8 @@ func (d deps) input(o publishOptions) (io.Reader, func(), error) {
 	case o.file != "" && !stdin:
 		f, err := os.Open(d.path(o.file))
 		if err != nil {
-			return nil, nil, ui.Problem{Code: ui.FilesystemRead, Err: fmt.Errorf("cannot read %s", o.file), Why: innermost(err), Chain: err}
+			return nil, nil, ui.Problemf(ui.FilesystemRead, "cannot read "+o.file).
+				Because(innermost(err)).Try(d.beforeReading(o.file, err)).From(err)
 		}
 		return f, func() { _ = f.Close() }, nil // it was only read
 	case stdin || d.io.InData || o.split():
@@ -79,8 +82,14 @@ type piece struct {
 	err  error
 }
 
-// await takes what a reading goroutine sends, unless ctx ends first.
+// await takes what a reading goroutine sends, unless ctx ends first. What is there
+// when it does is taken: whether the input had ended is not left to chance.
 func await(ctx context.Context, from <-chan piece) ([]byte, error) {
+	select {
+	case p := <-from:
+		return p.body, p.err
+	default:
+	}
 	select {
 	case p := <-from:
 		return p.body, p.err
@@ -234,7 +243,8 @@ func (o *publishOptions) finish(expand expander, n int, body []byte) ([]byte, er
 	if o.base64In {
 		decoded, err := base64.StdEncoding.AppendDecode(nil, body)
 		if err != nil {
-			return nil, ui.Problemf(ui.UsageBadArgument, o.nth(n)+" is not base64").Because(err.Error())
+			return nil, ui.Problemf(ui.UsageBadArgument, o.nth(n)+" is not base64").Because(err.Error()).
+				Try("base64 FILE | pubsubctl publish " + pasteWord(o.topic) + " --base64-in")
 		}
 		body = decoded
 	}
@@ -243,6 +253,27 @@ func (o *publishOptions) finish(expand expander, n int, body []byte) ([]byte, er
 			Because(fmt.Sprintf("the most is %d bytes", pubsub.MaxPayload))
 	}
 	return body, nil
+}
+
+// changedByStreams reports whether event streams change a body: the app writes a
+// carriage return into the event as it is, and clients take it for the end of a
+// line (Quirk Q35). What is not UTF-8 travels as base64 and stays whole.
+func changedByStreams(body []byte) bool {
+	return bytes.IndexByte(body, '\r') >= 0 && utf8.Valid(body)
+}
+
+// warnCR is next with a warning at the first body that event streams change.
+// With --confirm over HTTP there is none: that fails, and says why.
+func (d deps) warnCR(next client.Next, o publishOptions) client.Next {
+	warned := o.confirmGiven && !o.message().MQTT
+	return func(ctx context.Context, n int) ([]byte, error) {
+		body, err := next(ctx, n)
+		if err == nil && !warned && changedByStreams(body) {
+			warned = true
+			d.io.Warn("%s has a carriage return, which event streams read as the end of a line: what SSE subscribers get differs; MQTT ones get it whole", o.nth(n))
+		}
+		return body, err
+	}
 }
 
 // nth names a body for a sentence.

@@ -1,12 +1,15 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 
@@ -177,10 +180,7 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	case "closed":
 		return fmt.Sprintf("the connection to %s was closed", host), cause, ""
 	case "tls":
-		if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
-			return fmt.Sprintf("%s does not speak TLS", host), cause, a.at("http" + strings.TrimPrefix(host, "https"))
-		}
-		return fmt.Sprintf("the certificate of %s is not acceptable", host), cause + "; SSL_CERT_FILE names further ones to trust", "pubsubctl help environment"
+		return a.explainTLS(e)
 	}
 	if dns, ok := errors.AsType[*net.DNSError](e); ok {
 		cause = "the name " + dns.Name + " cannot be resolved: " + dns.Err
@@ -189,6 +189,45 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
 	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+}
+
+// explainTLS is about a service that does not speak TLS, or not with a certificate
+// that can be accepted.
+func (a asked) explainTLS(e *client.Error) (text, why, next string) {
+	host, why := a.conn.url, strings.TrimPrefix(innermost(e), "x509: ")
+	if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
+		return fmt.Sprintf("%s does not speak TLS", host), why, a.at("http" + strings.TrimPrefix(host, "https"))
+	}
+	text, next = fmt.Sprintf("the certificate of %s is not ", host), "pubsubctl context show --resolved"
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](e); ok {
+		return text + "trusted", why, trust(runtime.GOOS, a.at(host))
+	}
+	if named, ok := errors.AsType[x509.HostnameError](e); ok {
+		// A name from a certificate nobody vouches for is not one to send a token
+		// to, unless it is this machine's.
+		if u, err := url.Parse(host); err == nil && onLoopback(host) && named.Certificate.VerifyHostname("localhost") == nil {
+			u.Host = net.JoinHostPort("localhost", cmp.Or(u.Port(), "443"))
+			next = a.at(u.String())
+		}
+		return strings.TrimSuffix(text, "not ") + "for another name", why, next
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](e); ok && invalid.Reason == x509.Expired {
+		return text + "valid now", why, "date -u"
+	}
+	return text + "acceptable", why, next
+}
+
+// trust is how a certificate comes to be trusted on a system, for command to work.
+// Only where Go itself verifies does it read SSL_CERT_FILE; macOS and Windows do
+// it by what is in their stores.
+func trust(goos, command string) string {
+	switch goos {
+	case "darwin", "ios":
+		return "security add-trusted-cert -r trustRoot -k ~/Library/Keychains/login.keychain-db CERT.pem"
+	case "windows":
+		return "certutil -user -addstore Root CERT.pem"
+	}
+	return "SSL_CERT_FILE=CERT.pem " + command
 }
 
 // at is the command for another address of the service.

@@ -188,6 +188,9 @@ func startRelay(ctx context.Context, d deps, o relayOptions, log *slog.Logger) (
 	}
 	o.platform.apply(&opt)
 	s, err := relay.Start(ctx, opt)
+	if e, ok := errors.AsType[*relay.ListenError](err); ok {
+		return nil, opt, o.listenProblem(ctx, e)
+	}
 	return s, opt, relayProblem(err)
 }
 
@@ -274,12 +277,9 @@ func (d deps) relayKeys(ctx context.Context, given []string) ([]store.Key, error
 
 // relayProblem gives the errors of a start their advice.
 func relayProblem(err error) error {
-	var listen *relay.ListenError
 	var data *relay.StoreError
 	var cert *relay.TLSError
 	switch {
-	case errors.As(err, &listen):
-		return listenProblem(listen)
 	case errors.As(err, &data):
 		return dataProblem(data)
 	case errors.As(err, &cert):
@@ -288,19 +288,6 @@ func relayProblem(err error) error {
 		return ui.Problemf(ui.UsageBadFlag, err.Error()).From(err)
 	}
 	return originProblem(err)
-}
-
-func listenProblem(e *relay.ListenError) error {
-	flag := "--listen"
-	if e.Plane != "data" {
-		flag = "--" + e.Plane
-	}
-	p := ui.Problemf(ui.NetworkAddressInUse, "cannot listen on "+e.Address).From(e)
-	var op *net.OpError
-	if errors.As(e.Err, &op) && op.Err != nil {
-		p = p.Because(innermost(op.Err))
-	}
-	return p.Try("pubsubctl relay " + flag + " " + freePort)
 }
 
 // innermost is the innermost error's text: "address already in use".
@@ -346,7 +333,8 @@ func (d deps) announce(r relay.Ready, o relayOptions, keys []store.Key) error {
 		return nil
 	}
 	if err := relay.WriteFile(d.path(o.readyFile), line); err != nil {
-		return ui.Problemf(ui.FilesystemWrite, "cannot write the ready file "+o.readyFile).Because(innermost(err)).From(err)
+		return ui.Problemf(ui.FilesystemWrite, "cannot write the ready file "+o.readyFile).Because(innermost(err)).
+			Try(beforeWriting(o.readyFile, err)).From(err)
 	}
 	return nil
 }

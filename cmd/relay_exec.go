@@ -119,7 +119,7 @@ func (d deps) runChild(ctx context.Context, args, env []string) error {
 	case errors.As(err, &exit):
 		return exitOf(exit)
 	}
-	return ui.Problemf(ui.FilesystemExec, "cannot run "+quote(args[0])).Because(innermost(err)).From(err)
+	return cannotRun(args[0], err)
 }
 
 // childSignal passes on the signal that ended us.

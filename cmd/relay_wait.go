@@ -38,13 +38,16 @@ func newRelayWait(d deps) *cobra.Command {
 			if !s.URL.IsSet() {
 				return d.noURL(s)
 			}
-			return waitFor(c.Context(), d, question{s.URL.Text, "/", "Hello from Fastly Pub/Sub!\n"}, timeout.D())
+			return waitFor(c.Context(), d, question{s.URL.Text, "/", helloApp}, timeout.D())
 		},
 	}
 	c.Flags().Var(&timeout, "timeout", "how long to wait")
 	c.Flags().StringVar(&control, "control", "", "ask the control plane at this `ADDRESS` or URL")
 	return c
 }
+
+// helloApp is what the app answers at its root.
+const helloApp = "Hello from Fastly Pub/Sub!\n"
 
 // question is what tells that a relay is there.
 type question struct{ url, path, answer string }

@@ -79,6 +79,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exitcode":    scriptExitCode,
 			"jsonlines":   scriptJSONLines,
+			"selfsigned":  scriptSelfSigned,
 			"awaitfile":   scriptAwaitFile,
 			"awaittext":   scriptAwaitText,
 			"setfield":    scriptSetField,

@@ -24,8 +24,11 @@ func (s signalled) Is(target error) bool { return target == context.Canceled }
 
 // exit is the status of a process that the signal ended.
 func (s signalled) exit() ui.Exit {
-	if s.sig == syscall.SIGTERM {
+	switch s.sig {
+	case syscall.SIGTERM:
 		return ui.ExitTerminated
+	case syscall.SIGHUP:
+		return ui.ExitHungUp
 	}
 	return ui.ExitInterrupted
 }
@@ -37,9 +40,12 @@ func signalledBy(ctx context.Context) (signalled, bool) {
 	return s, ok
 }
 
-// watchSignals returns a context that the first SIGINT or SIGTERM ends. The
+// watchSignals returns a context that the first SIGINT, SIGTERM or SIGHUP ends. The
 // second, or the end of stopLimit, ends the process. stop ends the watch and its
 // goroutine.
+//
+// SIGHUP is left alone if it is ignored already: who starts a program with nohup
+// wants it to outlive its terminal.
 //
 // SIGPIPE is taken as well, and dropped: otherwise the runtime would end the
 // process at the first write to a closed stdout, before anything is tidied up.
@@ -48,6 +54,11 @@ func watchSignals(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals, pipe, done, ended := make(chan os.Signal, 2), make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+		// For good: one that comes while the process ends must not end it worse.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	signal.Notify(pipe, syscall.SIGPIPE)
 	go func() { // owned by the caller; ends by stop
 		defer close(ended)
@@ -72,11 +83,18 @@ func awaitSignals(cancel context.CancelCauseFunc, signals <-chan os.Signal, done
 	case <-done:
 		return
 	}
-	select {
-	case sig := <-signals:
-		end(signalled{sig}.exit())
-	case <-time.After(stopLimit):
-		end(first.exit())
-	case <-done:
+	late := time.After(stopLimit)
+	for {
+		select {
+		case sig := <-signals:
+			if sig == syscall.SIGHUP {
+				continue // a shell and the system both send it: nobody has become impatient
+			}
+			end(signalled{sig}.exit())
+		case <-late:
+			end(first.exit())
+		case <-done:
+		}
+		return
 	}
 }

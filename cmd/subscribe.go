@@ -3,7 +3,6 @@ package cmd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -196,7 +195,7 @@ func runSubscribe(c *cobra.Command, d deps, o subscribeOptions) (err error) {
 	if errors.Is(err, errCounted) {
 		return nil
 	}
-	return s.asked.problem(err)
+	return s.asked.problem(s.timedOut(err))
 }
 
 // overMQTT reports which transport auto means: MQTT for several topics, because
@@ -237,7 +236,8 @@ func (d deps) openOutput(name string) (io.Writer, func() error, error) {
 	}
 	f, err := os.OpenFile(d.path(name), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
 	if err != nil {
-		return nil, nil, ui.Problem{Code: ui.FilesystemWrite, Err: fmt.Errorf("cannot write %s", name), Why: innermost(err), Chain: err}
+		return nil, nil, ui.Problemf(ui.FilesystemWrite, "cannot write "+name).Because(innermost(err)).
+			Try(beforeWriting(name, err)).From(err)
 	}
 	return f, f.Close, nil
 }

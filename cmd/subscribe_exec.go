@@ -22,7 +22,7 @@ func splitCommand(line string) ([]string, error) {
 		return nil, ui.Problemf(ui.UsageBadFlag, "--exec takes a command line, with its quotes closed")
 	}
 	if _, err := exec.LookPath(words[0]); err != nil {
-		return nil, ui.Problem{Code: ui.FilesystemExec, Err: fmt.Errorf("cannot run %s", quote(words[0])), Why: innermost(err), Chain: err}
+		return nil, cannotRun(words[0], err)
 	}
 	return words, nil
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
@@ -56,6 +55,31 @@ func newSubscription(d deps, o subscribeOptions, conn connection, out io.Writer,
 	return s
 }
 
+// timedOut adds to the end that a timer made how far the run had come. The timers
+// cannot: they run beside the goroutine that counts.
+func (s *subscription) timedOut(err error) error {
+	p, ok := errors.AsType[ui.Problem](err)
+	if !ok || p.Code != ui.TimeoutRun && p.Code != ui.TimeoutIdle {
+		return err
+	}
+	came := fmt.Sprintf("%d messages came", s.seq)
+	switch s.seq {
+	case 0:
+		came = "no message came"
+	case 1:
+		came = "1 message came"
+	}
+	switch {
+	case !s.opened:
+		return p.Because("the service had not confirmed the subscription yet")
+	case p.Code == ui.TimeoutIdle:
+		return p.Because(came + " before that")
+	case s.o.count > 0:
+		return p.Because(fmt.Sprintf("%d of %d messages came", s.seq, s.o.count))
+	}
+	return p.Because(came)
+}
+
 func (s *subscription) stopTimers() {
 	for _, t := range [...]*time.Timer{s.limit, s.idle} {
 		if t != nil {
@@ -95,7 +119,7 @@ func (s *subscription) open(ctx context.Context, e client.Event) error {
 		s.idle.Reset(s.o.idle.D())
 	}
 	s.opened = true
-	text += fmt.Sprintf("%s (%s, %s)", strings.Join(unique(s.o.topics), ", "), e.Transport, s.asked.conn.url)
+	text += fmt.Sprintf("%s (%s, %s)", shownTopics(unique(s.o.topics)), e.Transport, s.asked.conn.url)
 	return s.event(ctx, s.record(e, ui.RecordStatus, text))
 }
 

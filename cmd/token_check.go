@@ -148,7 +148,7 @@ func topicList(topics []string) string {
 	if len(topics) == 0 {
 		return "nothing"
 	}
-	return strings.Join(topics, ", ")
+	return shownTopics(topics)
 }
 
 type verifyOptions struct {

@@ -69,6 +69,9 @@ func (c *Client) PublishAll(ctx context.Context, topic pubsub.Topic, next Next, 
 	if b.failed != nil {
 		return b.failed
 	}
+	if err == nil && b.told < b.taken {
+		return context.Cause(ctx) // which ended together with the messages, so that some were dropped
+	}
 	return err
 }
 
@@ -116,10 +119,12 @@ type batch struct {
 
 	// Owned by PublishAll's goroutine.
 	running int
+	taken   int // messages handed to workers
 	workers sync.WaitGroup
 
 	mu     sync.Mutex // guards the following and calls of done
 	failed error
+	told   int // messages reported
 }
 
 type job struct {
@@ -147,6 +152,7 @@ func (b *batch) feed(ctx, feeding context.Context, next Next) error {
 		if err := b.assign(ctx, feeding, job{n, body}); err != nil {
 			return err
 		}
+		b.taken++
 		due = due.Add(b.options.Every)
 		if oldest := time.Now().Add(-maxLag); due.Before(oldest) {
 			due = oldest
@@ -183,6 +189,7 @@ func (b *batch) worker(ctx context.Context) {
 func (b *batch) report(s Sent) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.told++
 	if err := b.done(s); err != nil && b.failed == nil {
 		b.failed = err
 		b.stop(errBatchOver)

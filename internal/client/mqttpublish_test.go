@@ -350,3 +350,31 @@ func TestMQTTConfirmSaysWhyItCannotListen(t *testing.T) {
 		}
 	})
 }
+
+// A signal at the moment when the input ends: what waits behind the messages in
+// flight is dropped then, and nobody has heard of it.
+func TestMQTTBatchThatEndsWithMessagesWaitingIsNotDone(t *testing.T) {
+	inBubble(t, "the context ends as the input does", func(t *testing.T) {
+		c := newBroker(t, &broker{tokens: true}, "chat")
+		cause := errors.New("stopped")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		gate, told := make(chan struct{}), 0
+		next := func(_ context.Context, n int) ([]byte, error) {
+			if n < 5 {
+				return []byte{byte(n)}, nil
+			}
+			synctest.Wait() // the first is being reported, some are in flight, and some wait
+			cancel(cause)
+			close(gate)
+			return nil, io.EOF
+		}
+		err := c.PublishAll(ctx, "chat", next, BatchOptions{Message: overMQTT, Parallel: 1}, func(Sent) error {
+			<-gate
+			told++
+			return nil
+		})
+		if told == 4 || !errors.Is(err, cause) {
+			t.Errorf("%d of 4 reported, and the batch ends with %v", told, err)
+		}
+	})
+}

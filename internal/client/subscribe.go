@@ -165,13 +165,13 @@ func (s *subscription) opened() error {
 func (s *subscription) missed() string {
 	switch {
 	case s.afresh != "":
-		return s.afresh + "; the newest stored message of each topic follows, earlier ones and live messages may be missed"
+		return s.afresh + "; the newest stored message of each topic follows, earlier ones and live messages may have been missed"
 	case !s.options.Durable:
-		return "messages published while disconnected are missed"
+		return "messages published while disconnected may have been missed"
 	case s.lastID == "":
-		return "live messages published while disconnected are missed; the newest stored message of each topic follows"
+		return "live messages published while disconnected may have been missed; the newest stored message of each topic follows"
 	}
-	return "live messages published while disconnected are missed; stored messages resume after the last id"
+	return "live messages published while disconnected may have been missed; stored messages resume after the last id"
 }
 
 // resumeFrom remembers an id for the next connection.

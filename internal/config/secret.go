@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/zalando/go-keyring"
 )
@@ -192,7 +193,8 @@ func (r Ref) lookup(ctx context.Context, l Lookup) (string, error) {
 
 // failure says of which reference the lookup failed, and why.
 func (r Ref) failure(err error) *Error {
-	e := &Error{Reason: SecretFailed, Text: "cannot read the secret " + r.String(), Detail: innermost(err), Err: err}
+	e := &Error{Reason: SecretFailed, Text: "cannot read the secret " + r.String(), Detail: innermost(err),
+		Hint: "pubsubctl help environment", Err: err} // which says what a reference may be
 	if r.kind == Keyring { // the program it lacks is not one the user named
 		e.Detail = "the system keyring: " + err.Error()
 	}
@@ -203,8 +205,11 @@ func (r Ref) failure(err error) *Error {
 		e.Reason, e.Text = SecretMissing, "there is no usable secret on stdin"
 	case errors.Is(err, errUnusable), errors.Is(err, os.ErrNotExist), errors.Is(err, keyring.ErrNotFound):
 		e.Reason, e.Text, e.Detail = SecretMissing, "the secret "+r.String()+" is not there, or is empty", ""
-		if r.kind == FromEnv {
+		switch {
+		case r.kind == FromEnv:
 			e.Hint = "export " + r.name + "=VALUE"
+		case r.kind == File && errors.Is(err, os.ErrNotExist) && !needsQuotes(r.name):
+			e.Hint = "(umask 077 && cat > " + r.name + ")"
 		}
 	case errors.Is(err, errExposed):
 		e.Reason, e.Text, e.Detail = SecretExposed, "other users can read the secret "+r.String(), ""
@@ -213,6 +218,13 @@ func (r Ref) failure(err error) *Error {
 		e.Text, e.Detail = "the secret "+r.String()+" did not come within "+secretTimeout.String(), ""
 	}
 	return e
+}
+
+// needsQuotes reports whether a path is not one word of a shell as it is.
+func needsQuotes(path string) bool {
+	return strings.ContainsFunc(path, func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("/._-~+=@:", c)
+	})
 }
 
 // innermost is the text of the innermost error: without the program or the

@@ -199,9 +199,11 @@ func TestFailedLookupSaysWhy(t *testing.T) {
 		return "", &exec.Error{Name: "dbus-launch", Err: exec.ErrNotFound}
 	}
 	for ref, want := range map[string]Error{
-		"keyring:a": {Text: "cannot read the secret keyring:a", Detail: `the system keyring: exec: "dbus-launch": ` + exec.ErrNotFound.Error()},
+		"keyring:a": {Text: "cannot read the secret keyring:a", Detail: `the system keyring: exec: "dbus-launch": ` + exec.ErrNotFound.Error(), Hint: "pubsubctl help environment"},
 		"env:A":     {Text: "the secret env:A is not there, or is empty", Hint: "export A=VALUE"},
-		"":          {Text: "a secret is empty", Detail: "is a variable not set?"},
+		"file:no/a": {Text: "the secret file:no/a is not there, or is empty", Hint: "(umask 077 && cat > no/a)"},
+		"file:n a":  {Text: "the secret file:n a is not there, or is empty", Hint: "pubsubctl help environment"},
+		"":          {Text: "a secret is empty", Detail: "is a variable not set?", Hint: "pubsubctl help environment"},
 	} {
 		_, err := ParseRef(ref).Resolve(t.Context(), Lookup{Env: func(string) string { return "" }, Keyring: broken})
 		e, ok := errors.AsType[*Error](err)

@@ -20,6 +20,7 @@ const (
 	ExitNo          Exit = 8   // checked, and the answer is no
 	ExitPartial     Exit = 9   // part is done; run it again to finish
 	ExitBug         Exit = 70  // a bug in pubsubctl
+	ExitHungUp      Exit = 129 // ended by SIGHUP: its terminal went away
 	ExitInterrupted Exit = 130 // ended by SIGINT
 	ExitTerminated  Exit = 143 // ended by SIGTERM
 )

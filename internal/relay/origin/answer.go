@@ -158,5 +158,9 @@ func (b *backend) complete(r *fanout.Request, in *incoming, instruct *grip.Instr
 			}
 		}
 	}
-	return b.resolveLinks(r, instruct)
+	if err := b.resolveLinks(r, instruct); err != nil {
+		return err
+	}
+	b.noteHeld(r, instruct)
+	return nil
 }

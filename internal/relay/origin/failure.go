@@ -1,9 +1,7 @@
 package origin
 
 import (
-	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strings"
 
@@ -62,13 +60,4 @@ func (b *backend) failed(r *fanout.Request, err error) *fanout.Response {
 // hold tokens.
 func (b *backend) tell(what string, r *fanout.Request, err error) {
 	b.proxy.log.Warn(what, "cause", err, "route", b.route.String(), "method", r.Method, "path", r.Path, "conn", r.Conn)
-}
-
-// noteForwarded logs a request that was answered, for those who want to see them.
-func (b *backend) noteForwarded(r *fanout.Request, in *incoming) {
-	if ctx := context.Background(); b.proxy.log.Enabled(ctx, slog.LevelDebug) {
-		b.proxy.log.LogAttrs(ctx, slog.LevelDebug, "request forwarded", slog.String("method", r.Method), slog.String("path", r.Path),
-			slog.String("target", in.from.address), slog.String("route", b.route.String()), slog.Int("status", in.StatusCode),
-			slog.Uint64("conn", r.Conn))
-	}
 }

@@ -98,6 +98,7 @@ func (s session) connect(ctx context.Context) (*fanout.Reply, error) {
 		reply, err := w.open(ctx)
 		if err == nil && reply.Refuse == nil {
 			s.socket.State = w
+			s.noteOpened()
 		}
 		return reply, err
 	}
@@ -105,6 +106,7 @@ func (s session) connect(ctx context.Context) (*fanout.Reply, error) {
 	reply, err := n.open(ctx)
 	if err == nil && reply.Refuse == nil {
 		s.socket.State = n
+		s.noteOpened()
 	}
 	return reply, err
 }
