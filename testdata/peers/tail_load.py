@@ -21,7 +21,7 @@ import time
 from peer import PATIENCE, Missing, Relay, binary, check, environment, run
 
 COLUMNS, ROWS = 200, 60
-TRIES = 3
+TRIES = 5
 FRAME_BEGINS = b"\x1b[?2026h"
 CURSOR_SHOWN, CURSOR_HIDDEN = b"\x1b[?25h", b"\x1b[?25l"
 
