@@ -28,6 +28,8 @@ type connection struct {
 	// or one signed for the need. It may be called from any goroutine, once per
 	// connection or request; it signs anew each time.
 	token func() (string, error)
+	// tokenFor is token for another need; a token that was given is the same for all.
+	tokenFor func(need) func() (string, error)
 	// minted says that tokens are signed here, so a refused one is not for want
 	// of a topic in it.
 	minted bool
@@ -55,11 +57,14 @@ func (d deps) connect(ctx context.Context, c *cobra.Command, n need) (connection
 	}
 	conn := connection{url: s.URL.Text, settings: s, timeout: d.flags.requestTimeout.D(), userAgent: userAgent()}
 	if s.UseToken() {
-		conn.token, err = d.givenToken(ctx, s)
-		return conn, err
+		conn.tokenFor, err = d.givenToken(ctx, s)
+	} else {
+		conn.minted, conn.keyID = true, s.KeyID.Text
+		conn.tokenFor, err = d.signedToken(ctx, s)
 	}
-	conn.minted, conn.keyID = true, s.KeyID.Text
-	conn.token, err = d.signedToken(ctx, s, n)
+	if err == nil {
+		conn.token = conn.tokenFor(n)
+	}
 	return conn, err
 }
 
@@ -76,7 +81,7 @@ func (d deps) noURL(s *config.Settings) error {
 }
 
 // givenToken presents the token of the settings as it is.
-func (d deps) givenToken(ctx context.Context, s *config.Settings) (func() (string, error), error) {
+func (d deps) givenToken(ctx context.Context, s *config.Settings) (func(need) func() (string, error), error) {
 	ref := s.Token.Ref()
 	if ref.IsLiteral() && s.Token.Origin.Level == config.Flag && d.io.ErrTTY {
 		d.io.Warn("other users of this machine can see a token on the command line; env:NAME or file:PATH hides it")
@@ -85,18 +90,21 @@ func (d deps) givenToken(ctx context.Context, s *config.Settings) (func() (strin
 	if err != nil {
 		return nil, err
 	}
-	return func() (string, error) { return tok, nil }, nil
+	given := func() (string, error) { return tok, nil }
+	return func(need) func() (string, error) { return given }, nil
 }
 
 // signedToken signs a token of its own for each call.
-func (d deps) signedToken(ctx context.Context, s *config.Settings, n need) (func() (string, error), error) {
+func (d deps) signedToken(ctx context.Context, s *config.Settings) (func(need) func() (string, error), error) {
 	id, secret, err := d.signingKey(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return func() (string, error) {
-		return token.Mint(token.MintOptions{KeyID: id, Secret: []byte(secret),
-			Read: n.read, Write: n.write, Expires: d.now().Add(mintedFor)})
+	return func(n need) func() (string, error) {
+		return func() (string, error) {
+			return token.Mint(token.MintOptions{KeyID: id, Secret: []byte(secret),
+				Read: n.read, Write: n.write, Expires: d.now().Add(mintedFor)})
+		}
 	}, nil
 }
 

@@ -27,6 +27,7 @@ func helpTopics() []helpTopic {
 		{"limits", "sizes, counts and rates of a service"},
 		{"transports", "SSE, HTTP and MQTT: what each carries"},
 		{"relay", "the service on this machine, and how it differs"},
+		{"tail", "the full-screen live view: filter words, bounds, clipboard"},
 		{"grip", "channels, items and the publish API beneath topics"},
 	}
 }

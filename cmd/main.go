@@ -53,7 +53,8 @@ type Invocation struct {
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
 
-	extra []*cobra.Command // for tests
+	extra []*cobra.Command            // for tests
+	adapt func(deps) []*cobra.Command // the same, for commands that need what others get
 }
 
 // Run parses the arguments, runs one command, prints what went wrong if
@@ -89,6 +90,9 @@ func newRun(inv Invocation) *run {
 		now: inv.Now, keyring: inv.Keyring, log: slog.New(r.log), flags: &globals{}}
 	r.root = newRoot(r.d)
 	r.root.AddCommand(inv.extra...)
+	if inv.adapt != nil {
+		r.root.AddCommand(inv.adapt(r.d)...)
+	}
 	r.root.SetArgs(inv.Args)
 	r.root.SetFlagErrorFunc(flagProblem)
 	r.wire(r.root)

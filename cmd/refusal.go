@@ -84,6 +84,9 @@ func (a asked) invalidToken(e *client.Error) (text, why, next string) {
 	if a.conn.minted {
 		return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", "pubsubctl context show --resolved"
 	}
+	if r, ok := a.tokenReport(); ok && r.Claim == "exp" {
+		return "the token has expired", why, a.mint()
+	}
 	return "the service does not accept the token", why, a.mint()
 }
 

@@ -87,6 +87,7 @@ func newRoot(d deps) *cobra.Command {
 		newToken(d),
 		newPublish(d),
 		newSubscribe(d),
+		newTail(d),
 		newGrip(d),
 		newContext(d),
 		newCompletion(d),

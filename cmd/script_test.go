@@ -65,6 +65,7 @@ func mainThatPanics() int {
 	return Run(context.Background(), Invocation{
 		Args: os.Args[1:], Environ: environ, Dir: ".", Streams: ui.System(ui.EnvOf(environ)),
 		extra: []*cobra.Command{{Use: "panic", RunE: func(*cobra.Command, []string) error { panic("Bearer s3cret-credential") }}},
+		adapt: func(d deps) []*cobra.Command { return []*cobra.Command{newTailThatPanics(d)} },
 	})
 }
 

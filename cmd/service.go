@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,13 +18,17 @@ func (d deps) service(c *cobra.Command, n need, conns int) (cl *client.Client, c
 		return nil, conn, nil, err
 	}
 	rt := client.NewHTTP(conns)
-	sign := func(context.Context) (string, error) { return conn.token() }
-	cl = &client.Client{
+	return d.client(conn, rt, n), conn, rt.CloseIdleConnections, nil
+}
+
+// client is a client of conn's service over rt, with a token for what n says.
+func (d deps) client(conn connection, rt http.RoundTripper, n need) *client.Client {
+	sign := conn.tokenFor(n)
+	return &client.Client{
 		URL: conn.url, HTTP: rt, UserAgent: conn.userAgent, Timeout: conn.timeout, Log: d.log,
 		// Half the token's life leaves the other half for whatever starts with it.
-		Token: client.Remember(sign, mintedFor/2),
+		Token: client.Remember(func(context.Context) (string, error) { return sign() }, mintedFor/2),
 	}
-	return cl, conn, rt.CloseIdleConnections, nil
 }
 
 // millis is d in milliseconds for people and JSON, to the microsecond.

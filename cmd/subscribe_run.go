@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -228,7 +227,7 @@ func (s *subscription) wanted(ctx context.Context, r ui.Record) (bool, error) {
 	if s.o.query == nil {
 		return true, nil
 	}
-	ok, err := s.o.query.Match(ctx, filtered{r})
+	ok, err := s.o.query.Match(ctx, ui.WithBody{Record: r})
 	if _, failed := errors.AsType[*ui.QueryError](err); failed {
 		if !s.queried {
 			s.queried = true
@@ -248,18 +247,4 @@ func (s *subscription) warn(ctx context.Context, about ui.Record, text string) e
 	}
 	return s.event(ctx, ui.Record{Type: ui.RecordStatus, Event: "warning", Time: about.Time, Transport: about.Transport,
 		Topic: about.Topic, Conn: about.Conn, Text: s.d.io.Secrets.Redact(text)})
-}
-
-// filtered is a record as --filter sees it: a body that is JSON is there as
-// .json, too.
-type filtered struct{ ui.Record }
-
-// MarshalJSON adds the member to the record's own form.
-func (f filtered) MarshalJSON() ([]byte, error) {
-	b, err := f.Record.MarshalJSON()
-	if err != nil || !json.Valid(f.Data) {
-		return b, err
-	}
-	b = append(b[:len(b)-1], `,"json":`...)
-	return append(append(b, f.Data...), '}'), nil
 }

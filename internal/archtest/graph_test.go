@@ -78,9 +78,6 @@ var sideways = map[string]string{
 // owners names, for every third-party module, the trees that may import it. A
 // module with one owner can be replaced by changing one package.
 var owners = map[string][]string{
-	"charm.land/bubbles":              {"internal/tail"},
-	"charm.land/bubbletea":            {"internal/tail"},
-	"charm.land/lipgloss":             {"internal/tail"},
 	"github.com/BurntSushi/toml":      {"internal/config"},
 	"github.com/charmbracelet":        {"internal/tail"},
 	"github.com/creack/pty":           {"cmd"},
@@ -89,6 +86,7 @@ var owners = map[string][]string{
 	"github.com/coder/websocket":      {"internal/client"},
 	"github.com/gobwas/ws":            {"internal/relay/fanout", "internal/relay/origin"}, // the relay is a server to clients and a client to origins
 	"github.com/itchyny/gojq":         {"internal/ui"},
+	"github.com/muesli/termenv":       {"internal/tail"},
 	"github.com/rogpeppe/go-internal": {"cmd"},
 	"github.com/spf13/cobra":          {"cmd"},
 	"github.com/spf13/pflag":          {"cmd"},

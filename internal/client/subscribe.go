@@ -31,6 +31,9 @@ type SubscribeOptions struct {
 	LastEventID string
 	// NoReconnect ends the subscription with its first connection.
 	NoReconnect bool
+	// Patient asks again, as Backoff says, although no connection was open yet:
+	// for someone who watches, and can see a wrong address for themselves.
+	Patient bool
 	// Backoff spaces the attempts to reconnect.
 	Backoff Backoff
 	// Silence is how long the service may send nothing at all before the
@@ -43,9 +46,9 @@ type SubscribeOptions struct {
 // error, or an *Error. fn is called from this goroutine only.
 //
 // A service that cannot be reached at first is an error at once: there is
-// nothing to resume yet, and the address may be wrong. Once a connection was
-// open, Subscribe reconnects, but never after a refusal. An event of
-// KindRefused or KindEnded comes last unless fn itself stopped.
+// nothing to resume yet, and the address may be wrong; unless o is Patient. Once
+// a connection was open, Subscribe reconnects, but never after a refusal. An
+// event of KindRefused or KindEnded comes last unless fn itself stopped.
 func (c *Client) Subscribe(ctx context.Context, topics []pubsub.Topic, o SubscribeOptions, fn func(Event) error) error {
 	if len(topics) == 0 {
 		return &Error{Op: opSubscribe, Category: CategoryUsage, Reason: "no_topic", Err: errors.New("no topic given")}
@@ -195,7 +198,7 @@ func (s *subscription) again(err error) bool {
 	if !e.Retryable || (s.options.NoReconnect && s.open) {
 		return false
 	}
-	if !s.open {
+	if !s.open && !s.options.Patient {
 		// A service that answers with a fault may recover in a moment; one that
 		// does not answer is more likely the wrong address.
 		answered := e.Status != 0 || e.Condition != ""

@@ -141,6 +141,26 @@ func TestPassingFaultsAreAskedThreeTimesBeforeTheFirstOpen(t *testing.T) {
 	}
 }
 
+func TestPatientSubscriptionWaitsForAServiceThatIsNotThere(t *testing.T) {
+	absent := step{err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}
+	synctest.Test(t, func(t *testing.T) {
+		steps := []step{absent, absent, absent, absent, absent, absent, held(opened, message("one"))}
+		c, _ := newService(t, steps...)
+		got, _ := follow(t, c, SubscribeOptions{Patient: true}, 1)
+		want := append(slices.Repeat([]string{"reconnecting"}, 6), "open", "message one") // nothing was missed yet: no gap
+		if !slices.Equal(got, want) {
+			t.Errorf("events = %q, want %q", got, want)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		c, s := newService(t, absent, stream(streamErrorEvent("forbidden", "Invalid token")))
+		got, _ := follow(t, c, SubscribeOptions{Patient: true}, -1)
+		if want := []string{"reconnecting", "refused"}; !slices.Equal(got, want) || len(s.requests()) != 2 {
+			t.Errorf("events = %q after %d requests, want %q and no third request", got, len(s.requests()), want)
+		}
+	})
+}
+
 func TestLostPlainStreamReconnectsAndReportsTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c, _ := newService(t, stream(opened, message("one")),

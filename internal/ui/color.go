@@ -51,6 +51,7 @@ const (
 	Plain  Style = ""
 	Dim    Style = "2"
 	Bold   Style = "1"
+	Invert Style = "7"
 	Red    Style = "31"
 	Green  Style = "32"
 	Yellow Style = "33"

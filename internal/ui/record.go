@@ -82,6 +82,20 @@ func (r Record) MarshalJSON() ([]byte, error) {
 	return encodeJSON(j)
 }
 
+// WithBody is a record as filters see it: a body that is JSON is there as .json
+// as well.
+type WithBody struct{ Record }
+
+// MarshalJSON adds the member to the record's own form.
+func (w WithBody) MarshalJSON() ([]byte, error) {
+	b, err := w.Record.MarshalJSON()
+	if err != nil || !json.Valid(w.Data) {
+		return b, err
+	}
+	b = append(b[:len(b)-1], `,"json":`...)
+	return append(append(b, w.Data...), '}'), nil
+}
+
 // jsonTime is RFC 3339 with a fraction that is there even when it is zero.
 const jsonTime = "2006-01-02T15:04:05.000000Z07:00"
 

@@ -12,18 +12,22 @@ from peer import PATIENCE, Lines, Missing, binary, check, environment, run, stop
 
 
 class Window:
-    """A tmux server of our own with one window, 100 columns by 40 lines."""
+    """A tmux server of our own with one window."""
 
-    def __init__(self, socket, command):
+    def __init__(self, socket, command, columns=100, lines=40, **variables):
         self._tmux = ["tmux", "-S", socket, "-f", os.devnull]
         subprocess.run(
-            [*self._tmux, "new-session", "-d", "-x", "100", "-y", "40", "bash", "--norc", "-c", command],
-            env=environment(TERM="screen-256color"), timeout=PATIENCE, check=True)
+            [*self._tmux, "new-session", "-d", "-x", str(columns), "-y", str(lines), "bash", "--norc", "-c", command],
+            env=environment(TERM="screen-256color", **variables), timeout=PATIENCE, check=True)
 
     def screen(self):
         """The text of the window, wrapped lines joined."""
         return subprocess.run(
             [*self._tmux, "capture-pane", "-p", "-J", "-S", "-200"], stdout=subprocess.PIPE, timeout=PATIENCE, check=True, text=True).stdout
+
+    def ask(self, *command):
+        """What tmux itself says."""
+        return subprocess.run([*self._tmux, *command], stdout=subprocess.PIPE, timeout=PATIENCE, check=True, text=True).stdout
 
     def press(self, *keys):
         subprocess.run([*self._tmux, "send-keys", *keys], timeout=PATIENCE, check=True)

@@ -328,7 +328,7 @@ func (e *Engine) ended(m *hub.Member[*item], err error) {
 		s.socket.ended()
 	case s.poll != nil:
 		kind = "long-poll ended"
-		s.poll.ended(err)
+		defer s.poll.ended(err) // last: the client's answer follows
 	}
 	if s.gone != nil {
 		s.gone()

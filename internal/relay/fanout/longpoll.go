@@ -32,8 +32,9 @@ type poll struct {
 	prefix  string
 	timeout time.Duration
 	update  bool         // to be asked again if the channel had no listener
-	verdict chan outcome // capacity 1; the first one counts
+	verdict chan outcome // capacity 1
 
+	out      *outcome // the first decision; nil until then
 	channels []subscription
 	meta     map[string]string
 	until    time.Time
@@ -120,22 +121,24 @@ func (nothing) Abort()                                       {}
 
 // decide ends the poll with out, unless something has already.
 func (p *poll) decide(m *hub.Member[*item], out outcome) {
+	if p.out != nil {
+		return
+	}
 	if out.again {
 		p.session.gone = nil // to be told before the origin is asked again
 	}
-	select {
-	case p.verdict <- out:
-	default:
-	}
+	p.out = &out
 	m.End(out.cause())
 }
 
-// ended is called when the member has ended, whatever the cause.
+// ended is called once, when the member has ended and is counted, whatever the
+// cause. Only now may the request go on: a client that has its answer must not
+// find itself among the listeners of what is published next.
 func (p *poll) ended(err error) {
-	select {
-	case p.verdict <- outcome{err: err}:
-	default:
+	if p.out == nil {
+		p.out = &outcome{err: err}
 	}
+	p.verdict <- *p.out
 }
 
 func (o outcome) cause() error {

@@ -162,10 +162,10 @@ func (s *shard[T]) leaveAll(m *Member[T]) {
 	m.channels = nil
 }
 
-// retire closes the member's sink and forgets it.
+// retire forgets the member and closes its sink. That comes last: a peer that
+// sees its end is no longer among the listeners, and its end is counted.
 func (s *shard[T]) retire(m *Member[T], close func()) {
 	m.done = true
-	close()
 	s.leaveAll(m)
 	s.wheel.remove(m)
 	m.waiting, m.keepAlive = nil, nil
@@ -176,6 +176,7 @@ func (s *shard[T]) retire(m *Member[T], close func()) {
 		s.hub.detached.Add(-1)
 	}
 	s.try(m, func() { s.hub.opt.Ended(m, m.cause) })
+	close()
 }
 
 // drainSteps is into how many steps a drain divides its time; a step ends at
