@@ -99,7 +99,7 @@ func (m Model) reconnect() Model {
 		m.feeds.start(l.id, m.links[i].asked)
 	}
 	if lost {
-		m = m.gap(entry{at: m.now, text: "connected again by hand: live messages published meanwhile are missed"})
+		m = m.gap(entry{at: m.now, text: "connected again by hand: live messages published meanwhile may have been missed"})
 	}
 	return m
 }
