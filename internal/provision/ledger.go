@@ -92,6 +92,15 @@ type Intent struct {
 	Seen []string `json:"seen,omitempty"`
 }
 
+// knows reports whether an object was made here, or agreed to be used.
+func (l *Ledger) knows(kind, id string) bool {
+	is := func(o Object) bool { return o.Kind == kind && o.ID == id }
+	return slices.ContainsFunc(l.Created, is) || slices.ContainsFunc(l.Adopted, is)
+}
+
+// made is the name made up for the service on the network.
+func (l *Ledger) made() string { return "pubsub-" + l.Install[:12] + edgeSuffix }
+
 // Made gives the object of a kind and name that was made here.
 func (l *Ledger) Made(kind, name string) (Object, bool) {
 	for _, o := range l.Created {

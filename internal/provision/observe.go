@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly"
@@ -109,10 +108,41 @@ func (s *State) behindLinks(ctx context.Context, api fastly.API) error {
 			return err
 		})
 	}
+	jobs = append(jobs, func(ctx context.Context) error { return s.readLoose(ctx, api) })
 	if err := gather(ctx, jobs...); err != nil {
 		return err
 	}
-	return gather(ctx, func(ctx context.Context) error { return s.readSecret(ctx, api) }, func(ctx context.Context) error { return s.readKeys(ctx, api) })
+	return gather(ctx,
+		func(ctx context.Context) error { return s.readItems(ctx, api) },
+		func(ctx context.Context) error { return s.readSecret(ctx, api) },
+		func(ctx context.Context) error { return s.readKeys(ctx, api) })
+}
+
+// readLoose names the stores that are linked under names the app does not look for.
+func (s *State) readLoose(ctx context.Context, api fastly.API) error {
+	for _, l := range s.Links {
+		if slices.Contains(linkNames(), l.Name) {
+			continue
+		}
+		store, err := api.Store(ctx, l.Kind, l.StoreID)
+		switch {
+		case err == nil:
+			s.Loose = append(s.Loose, store)
+		case !fastly.NotFound(err):
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) readItems(ctx context.Context, api fastly.API) error {
+	store, ok := s.Stores[LinkConfig]
+	if !ok {
+		return nil
+	}
+	var err error
+	s.Items, err = api.ConfigItems(ctx, store.ID)
+	return err
 }
 
 func (s *State) readSecret(ctx context.Context, api fastly.API) error {
@@ -145,7 +175,7 @@ func (s *State) readKeys(ctx context.Context, api fastly.API) error {
 func foreign(s fastly.Service) []int {
 	var all []int
 	for _, v := range s.Versions {
-		if s.Active > 0 && v.Number > s.Active && !v.Locked && !strings.HasPrefix(v.Comment, markerStart) {
+		if s.Active > 0 && v.Number > s.Active && !v.Locked && !isMarked(v.Comment) {
 			all = append(all, v.Number)
 		}
 	}

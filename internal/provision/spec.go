@@ -68,10 +68,12 @@ type Spec struct {
 	Messages bool
 	// AppURL is where the app answers, if not at https://DOMAIN.
 	AppURL string
-	// HavePublishToken says that a token to publish with was given, and TokenMark
-	// is what Ledger.Mark gives for it; empty without a ledger.
-	HavePublishToken bool
-	PublishToken     config.Secret
+	// PublishToken is what the app is to publish with; empty keeps the one that is
+	// there, and has Env.PublishToken asked if there is none.
+	PublishToken config.Secret
+	// ConfigItems are switches to set in the config store, by name. Others that are
+	// neither true nor false are removed, which means on.
+	ConfigItems map[string]bool
 	// Test asks for a message to be sent through the service at the end.
 	Test bool
 	// Only, if not empty, is the one step to take.
@@ -95,6 +97,9 @@ func storeOf(step Step) (link string, kind fastly.Kind) {
 	}
 	return "", ""
 }
+
+// linkNames are the names under which the app looks for its stores.
+func linkNames() []string { return []string{LinkConfig, LinkSecrets, LinkKeys, LinkMessages} }
 
 // storeSteps are the steps that make and link a store.
 func storeSteps() []Step { return []Step{StepConfigStore, StepSecretStore, StepKVKeys, StepKVMessages} }

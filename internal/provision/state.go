@@ -25,6 +25,10 @@ type State struct {
 	// Stores are those behind the four links, by link name. A link to a store that
 	// is gone has none.
 	Stores map[string]fastly.Store
+	// Loose are the stores that are linked under other names.
+	Loose []fastly.Store
+	// Items are those of the config store.
+	Items map[string]string
 	// Secret is the publish token's entry; nil if there is none.
 	Secret *fastly.Secret
 	// Keys are the ids of the signing keys.
@@ -37,6 +41,25 @@ type State struct {
 // Active reports whether the version looked at is the active one.
 func (s *State) Active() bool {
 	return s.Service != nil && s.Service.Active != 0 && s.Service.Active == s.Version
+}
+
+// locked reports whether the version looked at cannot be changed any more.
+func (s *State) locked() bool {
+	if s.Service == nil {
+		return false
+	}
+	v, ok := s.Service.Version(s.Version)
+	return ok && (v.Locked || v.Active)
+}
+
+// hasName reports whether a name leads to the service.
+func (s *State) hasName(name string) bool {
+	for _, d := range s.Custom {
+		if d.Name == name {
+			return true
+		}
+	}
+	return hasDomain(s.Domains, name)
 }
 
 // ServiceID is the id of the service, empty if there is none.
