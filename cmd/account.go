@@ -39,6 +39,15 @@ func (d deps) account(ctx context.Context, c *cobra.Command) (account, error) {
 	if err != nil {
 		return account{}, err
 	}
+	a, err := d.accountOf(s)
+	if err != nil || !hosted(s) || !s.APIToken.IsSet() {
+		return a, err
+	}
+	return a, a.open(ctx, d)
+}
+
+// accountOf is what is known of the account without a look at secrets.
+func (d deps) accountOf(s *config.Settings) (account, error) {
 	if err := s.CheckRedirect(); err != nil {
 		return account{}, err
 	}
@@ -50,24 +59,33 @@ func (d deps) account(ctx context.Context, c *cobra.Command) (account, error) {
 		a.book = provision.OpenBook(dir, a.endpoint, d.now)
 		a.ledger, _ = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
 	}
-	if !hosted(s) || !s.APIToken.IsSet() {
-		return a, nil
-	}
-	token, err := d.secret(ctx, s.APIToken.Ref())
+	return a, nil
+}
+
+// open looks the API token up and makes the way to the platform.
+func (a *account) open(ctx context.Context, d deps) error {
+	token, err := d.secret(ctx, a.settings.APIToken.Ref())
 	if err != nil {
-		return a, err
+		return err
 	}
 	a.token = config.NewSecret(token)
-	a.api, err = fastly.New(fastly.Options{
-		Token: a.token, Endpoint: a.endpoint, HTTP: a.http, UserAgent: userAgent(), Log: d.log,
-		Timeout: d.flags.requestTimeout.D(), Clock: fastly.Clock{Now: d.now},
-		TrustAPIKey: d.env("FASTLY_USE_API_SIGNING_KEY") != "",
-	})
+	api, err := a.as(d, a.token)
 	if err != nil {
-		return a, ui.Problemf(ui.ConfigBadURL, "the API token is not sent to "+a.endpoint).Because(err.Error()).
+		return ui.Problemf(ui.ConfigBadURL, "the API token is not sent to "+a.endpoint).Because(err.Error()).
 			Try("pubsubctl context show --resolved")
 	}
-	return a, nil
+	a.api = api
+	return nil
+}
+
+// as is the platform as a token sees it. An imitation on this machine encrypts
+// with a key of its own, which is taken as it is.
+func (a *account) as(d deps, token config.Secret) (fastly.API, error) {
+	return fastly.New(fastly.Options{
+		Token: token, Endpoint: a.endpoint, HTTP: a.http, UserAgent: userAgent(), Log: d.log,
+		Timeout: d.flags.requestTimeout.D(), Clock: fastly.Clock{Now: d.now},
+		TrustAPIKey: d.env("FASTLY_USE_API_SIGNING_KEY") != "" || onLoopback(a.endpoint),
+	})
 }
 
 // hosted reports whether the settings are about a service of the platform. A

@@ -283,3 +283,17 @@ func AwaitKey(ctx context.Context, l Look, k Key, now time.Time) error {
 }
 
 var errUnknownKey = fmt.Errorf("the service does not know the key after %v", knownWithin)
+
+// ReadKey reads a key back from the store of a service, for a machine that has
+// lost it.
+func ReadKey(ctx context.Context, api fastly.API, service, id string) (Key, error) {
+	store, err := PlatformKeys(ctx, api, service)
+	if err != nil {
+		return Key{}, err
+	}
+	value, err := api.KVItem(ctx, store.(platformKeys).store, id)
+	if fastly.NotFound(err) {
+		err = ErrNoKey
+	}
+	return Key{ID: id, Value: config.NewSecret(string(value))}, err
+}
