@@ -298,6 +298,11 @@ func (r *run) findOrMake(ctx context.Context, link string, kind fastly.Kind) (fa
 		}
 	}
 	name := r.led.storeName(link)
+	if o, ok := r.led.Made(storeKind(kind), name); ok { // gone, or else it would have been found
+		if err := r.led.Forget(o.Kind, o.ID); err != nil {
+			return fastly.Store{}, err
+		}
+	}
 	id, err := r.make(ctx, storeKind(kind), name, func(ctx context.Context) (string, error) {
 		all, err := r.env.API.Stores(ctx, kind)
 		for _, s := range all {

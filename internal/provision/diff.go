@@ -252,7 +252,10 @@ func (d *differ) store(step Step) {
 // findStore is the store that a link should lead to, if there is one: the one that
 // was made for it, or one that is linked under another name and is called for it.
 func findStore(is *State, led *Ledger, link string, kind fastly.Kind) (fastly.Store, bool) {
-	if o, ok := led.Made(storeKind(kind), led.storeName(link)); ok {
+	l, linked := is.Link(link)
+	_, there := is.Stores[link]
+	o, made := led.Made(storeKind(kind), led.storeName(link))
+	if gone := linked && l.StoreID == o.ID && !there; made && !gone {
 		return fastly.Store{Kind: kind, ID: o.ID, Name: o.Name}, true
 	}
 	var found []fastly.Store
