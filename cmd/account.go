@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"runtime"
@@ -30,6 +31,8 @@ type account struct {
 	ledger *provision.Ledger
 	// http carries requests to the platform and to the app.
 	http *http.Transport
+	// tokenless is why there is no API token although the context names one.
+	tokenless string
 }
 
 // account resolves the settings of c and, where they name a hosted service and an
@@ -44,6 +47,18 @@ func (d deps) account(ctx context.Context, c *cobra.Command) (account, error) {
 		return a, err
 	}
 	return a, a.open(ctx, d)
+}
+
+// sighted is account for commands that look from outside where they must: an API
+// token that the context names and that is not there counts as none.
+func (d deps) sighted(ctx context.Context, c *cobra.Command) (account, error) {
+	a, err := d.account(ctx, c)
+	e, is := errors.AsType[*config.Error](err)
+	if !is || e.Reason != config.SecretMissing || a.settings == nil || a.settings.APIToken.Origin.Level != config.FromContext {
+		return a, err
+	}
+	a.tokenless = e.Text
+	return a, nil
 }
 
 // accountOf is what is known of the account without a look at secrets.

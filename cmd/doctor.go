@@ -86,7 +86,7 @@ func checkNames(c *cobra.Command, args []string) error {
 }
 
 func runDoctor(c *cobra.Command, d deps, o doctorOptions) error {
-	a, err := d.account(c.Context(), c)
+	a, err := d.sighted(c.Context(), c)
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func runDoctor(c *cobra.Command, d deps, o doctorOptions) error {
 // examine looks at everything that the wanted checks need.
 func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provision.Sighting, error) {
 	s := a.settings
-	sight := provision.Sighting{Fix: d.completeFix(s), Blind: blind(s)}
+	sight := provision.Sighting{Fix: d.completeFix(s), Blind: a.blind()}
 	if u, err := url.Parse(s.URL.Text); err == nil && !onLoopback(s.URL.Text) {
 		sight.Domain = strings.ToLower(u.Hostname())
 	}
@@ -151,8 +151,11 @@ func wanted(names []string) func(string) bool {
 }
 
 // blind is why the platform's API is not asked.
-func blind(s *config.Settings) string {
+func (a account) blind() string {
+	s := a.settings
 	switch {
+	case a.tokenless != "":
+		return a.tokenless + ", so only what shows from outside"
 	case !hosted(s) && onLoopback(s.URL.Text):
 		return "a relay has no platform API"
 	case !s.ServiceID.IsSet():

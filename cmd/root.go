@@ -89,6 +89,7 @@ func newRoot(d deps) *cobra.Command {
 		newSubscribe(d),
 		newGrip(d),
 		newSetup(d),
+		newStatus(d),
 		newDoctor(d),
 		newTeardown(d),
 		newKey(d),

@@ -67,10 +67,16 @@ func (o setupOptions) checkStep(c *cobra.Command) error {
 		}
 		return p.Because("there are: " + strings.Join(stepNames(), ", "))
 	}
-	for flag, step := range map[string]provision.Step{"package": provision.StepPackage, "source": provision.StepPackage, "domain": provision.StepDomain,
-		"publish-token": provision.StepPublishToken, "config-item": provision.StepConfigStore} {
-		if c.Flags().Changed(flag) && provision.Step(o.only) != step {
-			return usage(c, ui.UsageBadFlag, fmt.Sprintf("--%s is for step %s, and --only %s is asked for", flag, step, o.only))
+	for _, f := range [...]struct {
+		flag  string
+		steps []provision.Step // a new secret store needs a token, too
+	}{
+		{"package", []provision.Step{provision.StepPackage}}, {"source", []provision.Step{provision.StepPackage}},
+		{"domain", []provision.Step{provision.StepDomain}}, {"config-item", []provision.Step{provision.StepConfigStore}},
+		{"publish-token", []provision.Step{provision.StepPublishToken, provision.StepSecretStore}},
+	} {
+		if c.Flags().Changed(f.flag) && !slices.Contains(f.steps, provision.Step(o.only)) {
+			return usage(c, ui.UsageBadFlag, fmt.Sprintf("--%s is for step %s, and --only %s is asked for", f.flag, f.steps[0], o.only))
 		}
 	}
 	for flag, step := range map[string]provision.Step{"no-test": provision.StepSelfTest, "no-messages": provision.StepKVMessages} {

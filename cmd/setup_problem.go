@@ -97,7 +97,7 @@ func (w *setupWork) explainTrouble(err error) (ui.Problem, bool) {
 	late, isLate := errors.AsType[*provision.NotReadyError](err)
 	switch {
 	case is(tok, isToken) && tok.Operator:
-		p, found = say(ui.AuthRefused, platformText(tok.Err), "FASTLY_API_TOKEN=TOKEN "+w.again())
+		p, found = say(ui.AuthRefused, w.tokenFrom(tok.Err), "pubsubctl context show --resolved")
 	case is(tok, isToken):
 		p, found = say(ui.AuthRefused, platformText(tok.Err), w.withToken())
 	case is(clash, isClash):
@@ -110,7 +110,7 @@ func (w *setupWork) explainTrouble(err error) (ui.Problem, bool) {
 		cause = errors.New("Fanout is not enabled for this account")
 		p, found = say(ui.AuthRefused, platformText(entitled.Err)+"; Fastly's sales or support enable it, or a trial in the control panel; service "+entitled.ServiceID+" is kept", w.again())
 	case is(need, isNeed):
-		p, found = say(ui.UsageInputNotAllowed, strings.Join(need.Steps(), "; "), w.withToken())
+		p, found = say(ui.UsageInputNotAllowed, strings.Join(need.Steps(), "; ")+"; put it into PUBLISH_TOKEN", w.withToken())
 	case is(taken, isTaken):
 		p, found = say(ui.APIFailed, platformText(taken.Err), "pubsubctl setup --domain DOMAIN"+w.rest("domain"))
 	case is(moved, isMoved):
@@ -124,6 +124,15 @@ func (w *setupWork) explainTrouble(err error) (ui.Problem, bool) {
 	return p, found
 }
 
+// tokenFrom says where the API token is from, after what the platform said of it.
+func (w *setupWork) tokenFrom(err error) string {
+	text := platformText(err)
+	if text != "" {
+		text += "; "
+	}
+	return text + "it is from " + w.account.settings.APIToken.Origin.String()
+}
+
 // platformText is what the platform said; empty if it said nothing.
 func platformText(err error) string {
 	if refused, is := errors.AsType[*fastly.APIError](err); is {
@@ -134,7 +143,7 @@ func platformText(err error) string {
 
 // withToken is the command that goes on with a publish token.
 func (w *setupWork) withToken() string {
-	return "PUBLISH_TOKEN=TOKEN pubsubctl setup" + w.rest("publish-token") + " --publish-token env:PUBLISH_TOKEN"
+	return "pubsubctl setup" + w.rest("publish-token") + " --publish-token env:PUBLISH_TOKEN"
 }
 
 // rest are the flags of this run but for some.
@@ -237,10 +246,9 @@ func (w *setupWork) explainPlatform(err error) ui.Problem {
 		p.Err = errors.New("there is no service " + quote(w.spec.ServiceID) + " that the API token may see")
 		p.Next = "pubsubctl setup --name NAME" + w.rest("adopt", "service-id", "name")
 	case fastly.Expired(err):
-		p.Next = "FASTLY_API_TOKEN=TOKEN " + w.again()
+		p.Why = w.tokenFrom(err)
 	case fastly.Unauthorized(err):
-		p.Err = errors.New("the platform does not know the API token, or it does not allow this")
-		p.Next = "FASTLY_API_TOKEN=TOKEN " + w.again()
+		p.Err, p.Why = errors.New("the platform does not know the API token, or it does not allow this"), w.tokenFrom(err)
 	default:
 		p.Next = w.again()
 	}

@@ -103,7 +103,7 @@ func (w *setupWork) reachable(ctx context.Context, s *config.Settings) error {
 	if !s.APIToken.IsSet() {
 		return ui.Problemf(ui.ConfigMissingKey, "no API token is known").
 			Because("neither FASTLY_API_TOKEN, nor context " + quote(s.Context.Text) + ", nor the Fastly CLI has one").
-			Try("FASTLY_API_TOKEN=TOKEN " + w.again())
+			Try("pubsubctl help environment")
 	}
 	return w.account.open(ctx, w.d)
 }

@@ -183,6 +183,9 @@ func judgeFanout(s *Sighting) Finding {
 // judgeLink is about one store and the name under which the app opens it.
 func judgeLink(p *PlatformSight, step, name string, kind fastly.Kind) Finding {
 	fix := "pubsubctl setup --only " + step
+	if name == LinkSecrets { // a new store has no token in it
+		fix += " --publish-token env:PUBLISH_TOKEN"
+	}
 	l, found := p.Links[name]
 	lacks := map[string]string{
 		LinkConfig: "the app runs with its defaults", LinkSecrets: "the app has no publish token",
