@@ -105,6 +105,11 @@ func (w keyWork) settle(k provision.Key, o keyCreateOptions) error {
 		if err := w.d.saveKey(w.account.settings, k); err != nil {
 			return err
 		}
+		if l := w.account.ledger; l != nil {
+			if err := l.SignWith(k.ID); err != nil {
+				return err
+			}
+		}
 	}
 	if o.noWait || !w.account.settings.URL.IsSet() {
 		return nil

@@ -3,6 +3,7 @@ package cmd
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -145,7 +146,7 @@ func (w *setupWork) agree(ctx context.Context, plan *provision.Plan) error {
 	for _, line := range plan.Lines() {
 		d.io.Note("%s", line)
 	}
-	if !d.flags.yes {
+	if changes := slices.ContainsFunc(plan.Actions, func(a provision.Action) bool { return a.Verb != provision.Probe }); changes && !d.flags.yes {
 		sure, err := d.io.Confirm(ctx, "set service "+plan.Name+" up so?", w.again("--yes"))
 		if err == nil && !sure {
 			err = ui.Problemf(ui.APIFailed, "nothing was done")
