@@ -221,7 +221,7 @@ func (s Source) fetch(ctx context.Context) ([]byte, error) {
 		return nil, errors.New("the address is not one to fetch from")
 	}
 	if strings.HasPrefix(s.Where, "http://") && s.SHA256 == "" {
-		return nil, errors.New("what comes over http needs --package-sha256")
+		return nil, errPlain
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
@@ -229,7 +229,7 @@ func (s Source) fetch(ctx context.Context) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	resp, err := (&http.Client{Transport: s.HTTP}).Do(req)
+	resp, err := (&http.Client{Transport: s.HTTP, CheckRedirect: s.redirect}).Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -238,4 +238,25 @@ func (s Source) fetch(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("the server answers %s", resp.Status)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, maxArchive+1))
+}
+
+var (
+	errPlain     = errors.New("what comes over http needs --package-sha256")
+	errRedirects = errors.New("the server leads from one address to the next, more than five times")
+)
+
+// maxRedirects is how often a server may lead to another address: releases are
+// kept on other hosts than their pages.
+const maxRedirects = 5
+
+// redirect follows a redirect, unless it gives up the encryption that the first
+// address had and there is no hash to hold the archive against.
+func (s Source) redirect(r *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) > maxRedirects:
+		return errRedirects
+	case r.URL.Scheme != "https" && s.SHA256 == "":
+		return errPlain
+	}
+	return nil
 }

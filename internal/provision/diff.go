@@ -213,11 +213,11 @@ func (d *differ) backend(step Step, want fastly.Backend) {
 		return
 	}
 	if diff := BackendDiff(is, want); len(diff) > 0 {
-		var was, will []string
+		var changes []string
 		for _, f := range diff {
-			was, will = append(was, f.Field+" "+f.Is), append(will, f.Want)
+			changes = append(changes, f.Field+" "+f.Is+" -> "+f.Want)
 		}
-		d.add(Action{Step: step, Verb: Update, Object: want.Name, Before: list(was), After: list(will), Versioned: true, Writes: 1})
+		d.add(Action{Step: step, Verb: Update, Object: want.Name, After: strings.Join(changes, ", "), Versioned: true, Writes: 1})
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -345,11 +346,16 @@ func (b *Book) Lock() (unlock func(), err error) {
 	return nil, &BusyError{}
 }
 
-// alive reports whether a process runs, as far as can be told.
+// alive reports whether a process runs, as far as can be told. Where processes
+// cannot be signalled to see, finding one says that it is there.
 func alive(pid int) bool {
 	p, err := os.FindProcess(pid)
 	if err != nil {
 		return false
+	}
+	defer func() { _ = p.Release() }()
+	if runtime.GOOS == "windows" {
+		return true // FindProcess has opened it
 	}
 	err = p.Signal(syscall.Signal(0))
 	return err == nil || errors.Is(err, syscall.EPERM)

@@ -130,7 +130,15 @@ func (p *Plan) sum() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, kind.words))
 		}
 	}
-	text := strings.Join(parts, ", ") + fmt.Sprintf("; about %d writes", p.Writes())
+	text := strings.Join(parts, ", ")
+	switch n := p.Writes(); n {
+	case 0:
+		return text + "; no writes"
+	case 1:
+		text += "; about 1 write"
+	default:
+		text += fmt.Sprintf("; about %d writes", n)
+	}
 	if p.Budget.Known {
 		text += fmt.Sprintf(", %d are left until %s", p.Budget.Remaining, p.Budget.Reset.UTC().Format(time.TimeOnly+" MST"))
 	}

@@ -11,8 +11,8 @@ import (
 
 // Prepare finds the service and its ledger, looks at what is there, and makes the
 // plan. It changes nothing, on the platform or here. Its errors are *TokenError
-// for a token that cannot do what is asked, *ClashError and *KindError for a
-// service that is not to be touched, *MissingError for something that only the
+// for a token that cannot do what is asked, *ClashError, *KindError and *GoneError for
+// a service that is not to be touched or not there, *MissingError for something that only the
 // caller can give, *LedgerError, and those of package fastly.
 func Prepare(ctx context.Context, env Env, spec Spec) (*Plan, error) {
 	self, err := env.API.Self(ctx)
@@ -27,7 +27,10 @@ func Prepare(ctx context.Context, env Env, spec Spec) (*Plan, error) {
 		return nil, err
 	}
 	is, err := Observe(ctx, env.API, id)
-	if err != nil {
+	switch {
+	case fastly.NotFound(err) && is.Service == nil && led.file != "":
+		return nil, &GoneError{id, led.ServiceName, err}
+	case err != nil:
 		return nil, err
 	}
 	if is.Role == "billing" || is.Role == "user" {

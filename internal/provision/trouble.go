@@ -2,7 +2,6 @@ package provision
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly"
 )
@@ -43,6 +42,20 @@ func (e *ClashError) Error() string {
 	}
 	return "setup has not made service " + e.ID
 }
+
+// GoneError is a service that setup has made and that the API token cannot see.
+type GoneError struct {
+	ID, Name string
+	Err      error
+}
+
+// Error names the service.
+func (e *GoneError) Error() string {
+	return fmt.Sprintf("service %s, %s, which setup has made, is not there or not in this token's account", e.Name, e.ID)
+}
+
+// Unwrap gives the platform's refusal.
+func (e *GoneError) Unwrap() error { return e.Err }
 
 // KindError is a service that cannot hold the app.
 type KindError struct{ ID, Name, Type string }
@@ -163,6 +176,3 @@ func (e *StepError) Error() string { return string(e.Step) + ": " + e.Err.Error(
 
 // Unwrap gives the cause.
 func (e *StepError) Unwrap() error { return e.Err }
-
-// list joins words for people.
-func list(words []string) string { return strings.Join(words, ", ") }

@@ -126,7 +126,10 @@ type customDomain struct {
 func (c *Client) custom(ctx context.Context, out any, request func(lib *gofastly.Client, path string) (*http.Response, error)) error {
 	var err error
 	for _, path := range customPaths() {
-		err = c.do(ctx, func(lib *gofastly.Client) error { return decode(out)(request(lib, path)) })
+		err = c.do(ctx, func(lib *gofastly.Client) error {
+			resp, err := request(lib, path)
+			return decode(resp, err, out)
+		})
 		if !NotFound(err) {
 			return err
 		}
@@ -135,17 +138,15 @@ func (c *Client) custom(ctx context.Context, out any, request func(lib *gofastly
 }
 
 // decode reads a JSON answer into out, if out is not nil.
-func decode(out any) func(*http.Response, error) error {
-	return func(resp *http.Response, err error) error {
-		if err != nil || out == nil {
-			return closing(resp, err)
-		}
-		defer resp.Body.Close()
-		if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
-			return fmt.Errorf("the answer cannot be read: %w", err)
-		}
-		return nil
+func decode(resp *http.Response, err error, out any) error {
+	if err != nil || out == nil {
+		return closing(resp, err)
 	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(out); err != nil {
+		return fmt.Errorf("the answer cannot be read: %w", err)
+	}
+	return nil
 }
 
 // CustomDomains implements API.

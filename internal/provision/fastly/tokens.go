@@ -53,7 +53,10 @@ func moment(s string) time.Time {
 // tokens, so the answer is read here.
 func (c *Client) Self(ctx context.Context) (Token, error) {
 	var w wireToken
-	err := c.do(ctx, func(lib *gofastly.Client) error { return decode(&w)(lib.GetJSON("/tokens/self", nil)) })
+	err := c.do(ctx, func(lib *gofastly.Client) error {
+		resp, err := lib.GetJSON("/tokens/self", nil)
+		return decode(resp, err, &w)
+	})
 	return w.token(), err
 }
 
@@ -72,7 +75,11 @@ func (c *Client) Role(ctx context.Context) (string, error) {
 // AllTokens implements API.
 func (c *Client) AllTokens(ctx context.Context) ([]Token, error) {
 	var list []wireToken
-	if err := c.do(ctx, func(lib *gofastly.Client) error { return decode(&list)(lib.GetJSON("/tokens", nil)) }); err != nil {
+	err := c.do(ctx, func(lib *gofastly.Client) error {
+		resp, err := lib.GetJSON("/tokens", nil)
+		return decode(resp, err, &list)
+	})
+	if err != nil {
 		return nil, err
 	}
 	var all []Token
@@ -98,9 +105,10 @@ func (c *Client) automationTokens(ctx context.Context) ([]Token, error) {
 			} `json:"meta"`
 		}
 		err := c.do(ctx, func(lib *gofastly.Client) error {
-			return decode(&page)(lib.GetJSON("/automation-tokens", &gofastly.RequestOptions{
+			resp, err := lib.GetJSON("/automation-tokens", &gofastly.RequestOptions{
 				Params: map[string]string{"page": strconv.Itoa(n), "per_page": "100"},
-			}))
+			})
+			return decode(resp, err, &page)
 		})
 		if err != nil {
 			return nil, err
@@ -132,11 +140,13 @@ func (c *Client) CreateToken(ctx context.Context, t NewToken) (Token, error) {
 	var w wireToken
 	err := c.do(ctx, func(lib *gofastly.Client) error {
 		if t.Automation {
-			return decode(&w)(lib.PostJSON("/automation-tokens", map[string]any{
+			resp, err := lib.PostJSON("/automation-tokens", map[string]any{
 				"name": t.Name, "role": "engineer", "scope": t.Scope, "services": t.Services, "tls_access": false,
-			}, nil))
+			}, nil)
+			return decode(resp, err, &w)
 		}
-		return decode(&w)(postForm(lib, "/tokens", url.Values{"name": {t.Name}, "scope": {t.Scope}, "services[]": t.Services}))
+		resp, err := postForm(lib, "/tokens", url.Values{"name": {t.Name}, "scope": {t.Scope}, "services[]": t.Services})
+		return decode(resp, err, &w)
 	})
 	made := w.token()
 	made.Automation = t.Automation
