@@ -42,18 +42,25 @@ type hostedService struct {
 // newHosted makes a service that is as setup would leave it.
 func newHosted(t *testing.T) *hostedService {
 	t.Helper()
-	h := &hostedService{fake: fastlytest.New(fastlytest.Options{}), home: t.TempDir(), now: time.Now}
+	h := newAccount(t, fastlytest.Options{})
+	h.build(t)
+	h.writeContext(t, "")
+	return h
+}
+
+// newAccount makes an account without a service, and an empty home directory.
+func newAccount(t *testing.T, o fastlytest.Options) *hostedService {
+	t.Helper()
+	h := &hostedService{fake: fastlytest.New(o), home: t.TempDir(), now: time.Now}
 	r, err := relay.Start(t.Context(), relay.Options{Platform: h.fake, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	h.relay = r
 	t.Cleanup(func() { stopRelay(t, r) })
-	h.build(t)
 	h.environ = []string{"HOME=" + h.home, "XDG_CONFIG_HOME=" + h.home, "XDG_STATE_HOME=" + h.home, "AppData=" + h.home, "LocalAppData=" + h.home,
 		"NO_PROXY=*", "PUBSUBCTL_KEYRING=off", "PUBSUBCTL_YES=true", "PUBLISH_TOKEN=" + hostedPublishToken,
 		"FASTLY_API_TOKEN=" + fastlytest.DefaultToken, "FASTLY_API_ENDPOINT=" + r.Ready().FastlyAPI, "FASTLY_USE_API_SIGNING_KEY=1"}
-	h.writeContext(t, "")
 	return h
 }
 

@@ -40,6 +40,9 @@ func (d deps) setupWork(c *cobra.Command, o setupOptions) (*setupWork, error) {
 	w := &setupWork{d: d, c: c, o: o, progress: &progress{io: d.io}}
 	ctx := c.Context()
 	s, err := w.settings()
+	if e, is := errors.AsType[*config.Error](err); is && e.Reason == config.Unreadable && e.Hint == "" {
+		e.Hint = w.again("--config", "FILE")
+	}
 	if err != nil {
 		return nil, err
 	}
