@@ -239,7 +239,10 @@ func (w *setupWork) doctor(r *provision.Report) string {
 // explainPlatform is about the platform's refusals and the network.
 func (w *setupWork) explainPlatform(err error) ui.Problem {
 	p, is := errors.AsType[ui.Problem](w.account.problem(err))
+	refused, answered := errors.AsType[*fastly.APIError](err)
 	switch {
+	case answered && refused.Path == "/sudo":
+		p.Code, p.Err, p.Next = ui.AuthRefused, errors.New("the login is not accepted"), w.again()
 	case !is:
 		p = asProblem(err)
 	case fastly.NotFound(err) && w.spec.ServiceID != "":
