@@ -207,8 +207,8 @@ func (w *setupWork) nothingToDo(ctx context.Context, plan *provision.Plan) error
 func (w *setupWork) farewell(r *provision.Report) {
 	d := w.d
 	d.io.Note("service %s answers at %s", r.Name, r.URL)
-	if r.Context == "" {
-		return
+	if w.key.ID == "" {
+		return // nothing new for other commands
 	}
 	d.io.Note("context %s is saved in %s", r.Context, w.contexts.Path)
 	d.io.Note("try: pubsubctl subscribe test, and elsewhere: pubsubctl publish test hello")

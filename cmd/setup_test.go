@@ -1,7 +1,11 @@
 package cmd
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
+	"io"
+	"os"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -11,6 +15,7 @@ import (
 
 	"github.com/pubsubctl/pubsubctl/internal/provision"
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly/fastlytest"
+	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
 
 // setupArgs are a command line that sets the service chat up.
@@ -256,5 +261,49 @@ func TestSetupJSON(t *testing.T) {
 	code, out, errs = h.run(t, h.setupArgs("--json")...)
 	if n := h.writes(); code != 0 || n != 0 || !strings.Contains(out, `"actions":[]`) {
 		t.Errorf("again: exit %d, %d writes: %s%s", code, n, out, errs)
+	}
+}
+
+// pressing is a person who interrupts as soon as a text shows.
+type pressing struct {
+	seen  bytes.Buffer
+	at    string
+	press func()
+}
+
+func (p *pressing) String() string { return p.seen.String() }
+
+func (p *pressing) Write(b []byte) (int, error) {
+	n, err := p.seen.Write(b)
+	if p.press != nil && strings.Contains(p.String(), p.at) {
+		p.press()
+		p.press = nil
+	}
+	return n, err
+}
+
+// TestInterruptedSetupGoesOn: Ctrl-C before the first write ends as for every
+// command; after it the run is part done, and the same command does the rest.
+func TestInterruptedSetupGoesOn(t *testing.T) {
+	for _, c := range []struct {
+		at   string
+		code int
+	}{{"about ", 130}, {"ok    package", 9}, {"ok    kv-messages", 9}, {"ok    activate", 9}} {
+		t.Run(c.at, func(t *testing.T) {
+			h := ready(t, fastlytest.Options{})
+			ctx, cancel := context.WithCancelCause(context.WithoutCancel(t.Context()))
+			defer cancel(nil)
+			errs := &pressing{at: c.at, press: func() { cancel(signalled{os.Interrupt}) }}
+			s := ui.Buffers(ui.EnvOf(h.environ), nil, io.Discard, errs)
+			code := Run(ctx, Invocation{Args: h.setupArgs(), Environ: h.environ, Dir: h.home, Streams: s, Now: h.now})
+			if code != c.code {
+				t.Fatalf("exit %d, want %d: %s", code, c.code, errs)
+			}
+			if c.code == 9 && (!strings.Contains(errs.String(), "interrupted") || nextCommand(errs.String()) != "pubsubctl "+strings.Join(h.setupArgs(), " ")) {
+				t.Errorf("it says %s", errs)
+			}
+			runFix(t, h, "pubsubctl "+strings.Join(h.setupArgs(), " "))
+			h.complete(t)
+		})
 	}
 }
