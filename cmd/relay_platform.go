@@ -71,11 +71,12 @@ func (d deps) greetPlatform(r relay.Ready) {
 	}
 	d.io.Note("fastly    %s", r.FastlyAPI)
 	_, _ = fmt.Fprintf(d.io.Err, `
-Nothing answers on the relay before a service is set up and activated there, by a tool that finds the platform so:
+Nothing answers on the relay before a service is set up there. In another terminal, with the app's package:
 
   export FASTLY_API_ENDPOINT=%s FASTLY_API_TOKEN=%s
+  pubsubctl setup --name chat --package FILE --publish-token env:FASTLY_API_TOKEN --app-url %s
 
-`, r.FastlyAPI, fastlytest.DefaultToken)
+`, r.FastlyAPI, fastlytest.DefaultToken, r.Hub)
 }
 
 // platformEnv is where a command finds the API.

@@ -89,6 +89,11 @@ func newRoot(d deps) *cobra.Command {
 		newSubscribe(d),
 		newTail(d),
 		newGrip(d),
+		newSetup(d),
+		newStatus(d),
+		newDoctor(d),
+		newTeardown(d),
+		newKey(d),
 		newContext(d),
 		newCompletion(d),
 		newVersion(d),
@@ -103,8 +108,14 @@ func newRoot(d deps) *cobra.Command {
 }
 
 // settings resolves what a command talks to, with the flags of c.
-func (d deps) settings(c *cobra.Command) (*config.Settings, error) {
+func (d deps) settings(c *cobra.Command) (*config.Settings, error) { return d.settingsIn(c, "") }
+
+// settingsIn is settings in a context of its own; empty for the one that is selected.
+func (d deps) settingsIn(c *cobra.Command, context string) (*config.Settings, error) {
 	given := func(name string) string {
+		if name == "context" && context != "" {
+			return context
+		}
 		if f := c.Flags().Lookup(name); f != nil && f.Changed {
 			return f.Value.String()
 		}

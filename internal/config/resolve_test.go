@@ -283,3 +283,45 @@ func TestListMasksSecrets(t *testing.T) {
 		t.Errorf("an unset value has an origin: %+v", e)
 	}
 }
+
+// TestS69APITokenPrecedence: a variable wins over the context, the context over the
+// Fastly CLI.
+func TestS69APITokenPrecedence(t *testing.T) {
+	w := newWorld(t, map[string]string{"config.toml": "current = \"chat\"\n[contexts.chat]\napi_token = \"env:CHAT_TOKEN\"\n[contexts.bare]\nurl = \"http://x\"\n"})
+	if err := os.Mkdir(filepath.Join(w.dir, "fastly"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(w.dir, "fastly", "config.toml"), "[user]\ntoken = \"cli\"\n", 0o600)
+	w.env = map[string]string{"HOME": w.dir, "XDG_CONFIG_HOME": w.dir, "FASTLY_API_TOKEN": "variable"}
+	for _, c := range []struct {
+		rule   string
+		change func()
+		want   string
+	}{
+		{"a variable wins", func() {}, "variable"},
+		{"then the context", func() { w.env["FASTLY_API_TOKEN"] = "" }, "env:CHAT_TOKEN"},
+		{"then the Fastly CLI", func() { w.env["PUBSUBCTL_CONTEXT"] = "bare" }, "cli"},
+	} {
+		c.change()
+		if s, err := w.resolve(); err != nil || s.APIToken.Text != c.want {
+			t.Errorf("%s: %q, %v", c.rule, s.APIToken.Text, err)
+		}
+	}
+}
+
+// TestS70EndpointPrecedence: the Fastly CLI's variable wins over its library's.
+func TestS70EndpointPrecedence(t *testing.T) {
+	w := newWorld(t, nil)
+	w.env = map[string]string{"FASTLY_API_ENDPOINT": "https://cli", "FASTLY_API_URL": "https://library"}
+	w.flags = map[string]string{"api-url": "https://flag"}
+	for _, want := range []string{"https://flag", "https://cli", "https://library"} {
+		if s, err := w.resolve(); err != nil || s.APIURL.Text != want {
+			t.Errorf("%v, %v, want %s", s.APIURL, err, want)
+		}
+		if w.flags != nil {
+			w.flags = nil
+		} else {
+			delete(w.env, "FASTLY_API_ENDPOINT")
+		}
+	}
+}

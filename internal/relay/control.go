@@ -10,14 +10,20 @@ import (
 	"time"
 )
 
-// controlPlane serves health, metrics and the publish API. Paths are compared as
+// controlPlane serves health, metrics, the publish API and the app's keys. Paths are compared as
 // they are: a mux would redirect what it can clean up, and a publisher does not
 // follow redirects.
 func (s *Server) controlPlane() http.Handler {
 	publish, watching := newPublishAPI(s.opt, s.engine), s.watching()
+	var keys *keyAPI
+	if s.app != nil {
+		keys = newKeyAPI(s.opt, s.store)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		serve, own := watching[r.URL.Path]
 		switch {
+		case keys.serves(r.URL.Path):
+			keys.ServeHTTP(w, r)
 		case !own:
 			publish.ServeHTTP(w, r)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:

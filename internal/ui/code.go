@@ -54,6 +54,8 @@ const (
 	AuthVerifiedNo        Code = "auth.verified_no"
 	NotFoundContext       Code = "not_found.context"
 	NotFoundKey           Code = "not_found.key"
+	NotFoundService       Code = "not_found.service"
+	NotFoundLedger        Code = "not_found.ledger"
 	NotFoundRoute         Code = "not_found.no_route"
 	NetworkDNS            Code = "network.dns"
 	NetworkRefused        Code = "network.refused"
@@ -82,6 +84,7 @@ const (
 	APIFailed             Code = "api.failed"
 	APICheckFailed        Code = "api.check_failed"
 	APIPartlyDone         Code = "api.partly_done"
+	APIBusy               Code = "api.busy"
 	FilesystemRead        Code = "filesystem.read"
 	FilesystemWrite       Code = "filesystem.write"
 	FilesystemExec        Code = "filesystem.exec"
@@ -148,6 +151,8 @@ var codeTable = [...]CodeInfo{
 	{Code: AuthVerifiedNo, Means: "the token was checked and does not allow it", Exit: ExitNo},
 	{Code: NotFoundContext, Means: "no context of this name"},
 	{Code: NotFoundKey, Means: "no key of this id"},
+	{Code: NotFoundService, Means: "no service of this id that the API token may see"},
+	{Code: NotFoundLedger, Means: "nothing is recorded of the service"},
 	{Code: NotFoundRoute, Means: "the address answers, and has no such path"},
 	{Code: NetworkDNS, Means: "the name of the host cannot be resolved", Retryable: true},
 	{Code: NetworkRefused, Means: "nothing listens at the address", Retryable: true},
@@ -175,6 +180,7 @@ var codeTable = [...]CodeInfo{
 	{Code: APIProtocol, Means: "the answer is not one of the app"},
 	{Code: APIFailed, Means: "it failed, for the reason given"},
 	{Code: APICheckFailed, Means: "a check was made and failed", Exit: ExitNo},
+	{Code: APIBusy, Means: "another run changes the same", Retryable: true},
 	{Code: APIPartlyDone, Means: "part is done; run it again to finish", Exit: ExitPartial, Retryable: true},
 	{Code: FilesystemRead, Means: "a file cannot be read"},
 	{Code: FilesystemWrite, Means: "a file cannot be written"},

@@ -3,9 +3,12 @@ package ui
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+
+	"golang.org/x/term"
 )
 
 // maxAnswer bounds what is read for one question, in bytes.
@@ -48,5 +51,46 @@ func (s *Streams) Ask(ctx context.Context, question, answered string) (string, e
 		return line, nil
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
+	}
+}
+
+// AskSecret asks for one line that does not show while it is typed, and has it
+// redacted from then on; as Ask it fails where questions may not be asked.
+func (s *Streams) AskSecret(ctx context.Context, question, answered string) (string, error) {
+	in, terminal := s.In.(interface{ Fd() uintptr })
+	if !s.Prompts || !terminal {
+		return s.Ask(ctx, question, answered) // of no terminal nothing shows
+	}
+	fd := int(in.Fd())
+	shown, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	_, err = fmt.Fprintf(s.Err, "%s ", Escape(question))
+	s.mu.Unlock()
+	if err != nil {
+		return "", err
+	}
+	type reply struct {
+		line []byte
+		err  error
+	}
+	answer := make(chan reply, 1)
+	go func() { // owned by this call; ends with the line or the process
+		line, err := term.ReadPassword(fd)
+		answer <- reply{line, err}
+	}()
+	select {
+	case r := <-answer:
+		s.line("", "")
+		text := strings.TrimSpace(string(r.line))
+		s.Secrets.Add(text)
+		if errors.Is(r.err, io.EOF) {
+			r.err = nil // nothing more is typed, as Ask takes it
+		}
+		return text, r.err
+	case <-ctx.Done():
+		return "", errors.Join(context.Cause(ctx), term.Restore(fd, shown))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/term"
@@ -41,6 +42,8 @@ type Streams struct {
 	Verbose int
 	// Prompts says that questions may be asked.
 	Prompts bool
+	// Spins says that Err may show something that moves while one waits.
+	Spins bool
 	// Secrets are values to redact wherever this package writes to Err.
 	Secrets *Secrets
 
@@ -84,6 +87,7 @@ func (s *Streams) decide(env Env) {
 	s.OutColor, s.ErrColor = useColor(env, s.OutTTY), useColor(env, s.ErrTTY)
 	s.Glyphs = useGlyphs(env)
 	s.Prompts = s.InTTY && s.ErrTTY && env("CI") == ""
+	s.Spins = s.ErrTTY && env("TERM") != "dumb" && env("ACCESSIBLE") == "" && env("CI") == ""
 }
 
 // hasData reports whether f is something a user fed us: a pipe, file or socket.
@@ -120,6 +124,7 @@ func (s *Streams) Settle(o Settings) {
 		s.OutColor, s.ErrColor = false, false
 	}
 	s.Prompts = s.Prompts && !o.NoInput && !o.JSON
+	s.Spins = s.Spins && !o.JSON && !o.Quiet && o.Verbose == 0 // log lines would run into it
 }
 
 // Note writes one line of conversation to Err: status, progress, a hint. It is
@@ -135,6 +140,15 @@ func (s *Streams) Warn(format string, args ...any) {
 	if !s.JSON && !s.Quiet {
 		s.line(Yellow.Paint(s.ErrColor, "warning:")+" ", fmt.Sprintf(format, args...))
 	}
+}
+
+// Marked is Note with a mark in front, aligned for lists of steps.
+func (s *Streams) Marked(m Mark, format string, args ...any) {
+	if s.JSON || s.Quiet {
+		return
+	}
+	word := m.Text(s.Glyphs && s.ErrTTY)
+	s.line(m.Style().Paint(s.ErrColor, word)+strings.Repeat(" ", max(1, 6-Columns(word))), fmt.Sprintf(format, args...))
 }
 
 // line writes one line; an error is not reported, because there is nowhere to.

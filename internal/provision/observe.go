@@ -1,0 +1,192 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/pubsubctl/pubsubctl/internal/provision/fastly"
+)
+
+// gather runs functions side by side and gives the first error, after all have
+// ended.
+func gather(ctx context.Context, all ...func(context.Context) error) error {
+	errs := make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, f := range all {
+		wg.Go(func() { errs[i] = f(ctx) }) // owned by this call, which waits for it
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// into makes a function for gather that keeps what f returns.
+func into[T any](to *T, f func(context.Context) (T, error)) func(context.Context) error {
+	return func(ctx context.Context) (err error) {
+		*to, err = f(ctx)
+		return err
+	}
+}
+
+// Observe looks at everything about a service that matters, by reads alone. An
+// empty id is an account without the service.
+func Observe(ctx context.Context, api fastly.API, serviceID string) (*State, error) {
+	s := &State{Stores: map[string]fastly.Store{}}
+	err := gather(ctx, into(&s.Token, api.Self), into(&s.Role, api.Role))
+	if err != nil || serviceID == "" {
+		s.Budget = api.Budget()
+		return s, err
+	}
+	service, err := api.Service(ctx, serviceID)
+	if err != nil {
+		return s, err
+	}
+	s.Service, s.Version = &service, service.Active
+	if s.Version == 0 {
+		s.Version = service.Latest().Number
+	}
+	s.Foreign = foreign(service)
+	if err := s.content(ctx, api); err != nil {
+		return s, err
+	}
+	err = s.behindLinks(ctx, api)
+	s.Budget = api.Budget()
+	return s, err
+}
+
+// content reads what is in the version, and the product.
+func (s *State) content(ctx context.Context, api fastly.API) error {
+	id, n := s.Service.ID, s.Version
+	jobs := []func(context.Context) error{
+		into(&s.Fanout, func(ctx context.Context) (bool, error) { return api.Fanout(ctx, id) }),
+		func(ctx context.Context) error { s.Custom = customOf(ctx, api, id); return nil },
+	}
+	if n > 0 {
+		jobs = append(jobs,
+			into(&s.Domains, func(ctx context.Context) ([]fastly.Domain, error) { return api.Domains(ctx, id, n) }),
+			into(&s.Backends, func(ctx context.Context) ([]fastly.Backend, error) { return api.Backends(ctx, id, n) }),
+			into(&s.Links, func(ctx context.Context) ([]fastly.Link, error) { return api.Links(ctx, id, n) }),
+			into(&s.Package, func(ctx context.Context) (fastly.Package, error) { return api.Package(ctx, id, n) }))
+	}
+	return gather(ctx, jobs...)
+}
+
+// customOf are a service's domains of the versionless API. Not every account has
+// that, and a service needs none, so a refusal counts as no domain.
+func customOf(ctx context.Context, api fastly.API, service string) []fastly.CustomDomain {
+	all, err := api.CustomDomains(ctx)
+	if err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(all, func(d fastly.CustomDomain) bool { return d.ServiceID != service })
+}
+
+// behindLinks looks at the stores behind the four links, and into two of them.
+func (s *State) behindLinks(ctx context.Context, api fastly.API) error {
+	var mu sync.Mutex
+	var jobs []func(context.Context) error
+	for _, step := range storeSteps() {
+		name, kind := storeOf(step)
+		l, ok := s.Link(name)
+		if !ok || l.Kind != kind {
+			continue
+		}
+		jobs = append(jobs, func(ctx context.Context) error {
+			store, err := api.Store(ctx, kind, l.StoreID)
+			if fastly.NotFound(err) {
+				return nil
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			s.Stores[name] = store
+			return err
+		})
+	}
+	jobs = append(jobs, func(ctx context.Context) error { return s.readLoose(ctx, api) })
+	if err := gather(ctx, jobs...); err != nil {
+		return err
+	}
+	return gather(ctx,
+		func(ctx context.Context) error { return s.readItems(ctx, api) },
+		func(ctx context.Context) error { return s.readSecret(ctx, api) },
+		func(ctx context.Context) error { return s.readKeys(ctx, api) })
+}
+
+// readLoose names the stores that are linked under names the app does not look for.
+func (s *State) readLoose(ctx context.Context, api fastly.API) error {
+	for _, l := range s.Links {
+		if slices.Contains(linkNames(), l.Name) {
+			continue
+		}
+		store, err := api.Store(ctx, l.Kind, l.StoreID)
+		switch {
+		case err == nil:
+			s.Loose = append(s.Loose, store)
+		case !fastly.NotFound(err):
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *State) readItems(ctx context.Context, api fastly.API) error {
+	store, ok := s.Stores[LinkConfig]
+	if !ok {
+		return nil
+	}
+	var err error
+	s.Items, err = api.ConfigItems(ctx, store.ID)
+	return err
+}
+
+func (s *State) readSecret(ctx context.Context, api fastly.API) error {
+	store, ok := s.Stores[LinkSecrets]
+	if !ok {
+		return nil
+	}
+	secret, err := api.Secret(ctx, store.ID, SecretPublishToken)
+	switch {
+	case fastly.NotFound(err):
+		return nil
+	case err != nil:
+		return err
+	}
+	s.Secret = &secret
+	return nil
+}
+
+func (s *State) readKeys(ctx context.Context, api fastly.API) error {
+	store, ok := s.Stores[LinkKeys]
+	if !ok {
+		return nil
+	}
+	var err error
+	s.Keys, err = api.KVKeys(ctx, store.ID)
+	return err
+}
+
+// foreign are the editable versions newer than the active one that are not ours.
+func foreign(s fastly.Service) []int {
+	var all []int
+	for _, v := range s.Versions {
+		if s.Active > 0 && v.Number > s.Active && !v.Locked && !isMarked(v.Comment) {
+			all = append(all, v.Number)
+		}
+	}
+	return all
+}
+
+// markerStart begins the comment of a version that this program edits.
+const markerStart = "pubsubctl plan="
+
+// marker is that comment. A clone inherits its parent's, so a marker counts only
+// if it carries the number of the version it is on.
+func marker(hash string, base, n int) string {
+	return fmt.Sprintf("%s%s base=%d v=%d", markerStart, hash, base, n)
+}
