@@ -182,7 +182,8 @@ func (w *setupWork) explainKeys(err error) (ui.Problem, bool) {
 		p.Code, p.Err, p.Next = ui.NotFoundKey, errors.New("the signing key of the last run is gone from the service"), "pubsubctl setup --only signing-key"+w.rest("only")
 	case isUntrusted:
 		p.Code, p.Err = ui.AuthRefused, untrusted
-		p.Why, p.Next = "the publish token was not sent", "FASTLY_USE_API_SIGNING_KEY=1 "+w.again()
+		p.Why = "the publish token was not sent; a newer pubsubctl may know a new key of Fastly's, and FASTLY_USE_API_SIGNING_KEY=1 trusts whatever key the API names"
+		p.Next = "pubsubctl version"
 	default:
 		return p, false
 	}
