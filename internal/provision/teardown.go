@@ -55,6 +55,9 @@ type TeardownOptions struct {
 // nobody else uses.
 func PlanTeardown(ctx context.Context, api fastly.API, l *Ledger, o TeardownOptions) (*Teardown, error) {
 	t := &Teardown{ServiceID: l.ServiceID, Name: l.ServiceName, Removals: []Removal{}, Kept: []Spared{}, api: api, ledger: l}
+	if err := settleIntent(ctx, api, l); err != nil {
+		return nil, err
+	}
 	service, err := api.Service(ctx, l.ServiceID)
 	switch {
 	case err == nil:
