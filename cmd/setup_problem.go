@@ -29,13 +29,11 @@ func (w *setupWork) problem(err error, r *provision.Report) error {
 	if !wrote {
 		return p
 	}
-	text := errors.New("interrupted")
-	if !errors.Is(err, context.Canceled) {
-		text = p.Err
-	} else {
-		p.Why, p.Next, p.Chain = "what was made is kept", w.again(), nil // else it would count as a mere cancellation
+	if errors.Is(err, context.Canceled) { // without its chain: it would count as a mere cancellation
+		return ui.Problem{Code: ui.APIPartlyDone, Err: errors.New("interrupted at " + string(half.Step) + ", and part is done"),
+			Why: "what was made is kept and noted", Next: w.again()}
 	}
-	p.Code, p.Err = ui.APIPartlyDone, errors.New("part is done, and then "+string(half.Step)+": "+text.Error())
+	p.Code, p.Err = ui.APIPartlyDone, errors.New("part is done, and then "+string(half.Step)+": "+p.Err.Error())
 	return p
 }
 
