@@ -11,6 +11,9 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/pubsubctl/pubsubctl/internal/config"
+	"github.com/pubsubctl/pubsubctl/internal/provision/fastly/fastlytest"
 )
 
 // sample is a fenced block of README.md and the comment above it, which says
@@ -79,6 +82,33 @@ func TestReadmeTour(t *testing.T) {
 		t.Fatalf("publish exits %d: %s", code, errs)
 	}
 	reader.out.await(t, "^hello world\n$")
+}
+
+// TestReadmeRehearsal runs the life of a service as printed, on free ports.
+func TestReadmeRehearsal(t *testing.T) {
+	h := ready(t, fastlytest.Options{}) // stands for the first line
+	h.setenv("PUBSUBCTL_YES", "")
+	lines := strings.Split(strings.TrimSpace(readmeSample(t, "rehearsal")), "\n")
+	if len(lines) < 4 || lines[0] != "pubsubctl relay --fastly-api 127.0.0.1:5562 &" {
+		t.Fatalf("the rehearsal is %q", lines)
+	}
+	here := strings.NewReplacer("http://127.0.0.1:5562", h.relay.Ready().FastlyAPI, "http://127.0.0.1:7999", h.relay.Ready().Hub)
+	for _, line := range lines[1:] {
+		words, err := config.SplitWords(here.Replace(line))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if words[0] == "export" {
+			for _, kv := range words[1:] {
+				name, value, _ := strings.Cut(kv, "=")
+				h.setenv(name, value)
+			}
+			continue
+		}
+		if code, out, errs := h.run(t, words[1:]...); code != 0 {
+			t.Fatalf("%s: exit %d\n%s%s", line, code, out, errs)
+		}
+	}
 }
 
 // readmeWords splits a one-line block as a shell would, without its first word,

@@ -198,3 +198,18 @@ func scriptSetField(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	ts.Setenv(args[0], text)
 }
+
+// golden compares text with a file of testdata/golden; -update rewrites it.
+func golden(t *testing.T, name, text string) {
+	t.Helper()
+	path := filepath.Join("..", "testdata", "golden", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil || string(want) != text {
+		t.Errorf("got\n%s\nwant\n%s\n%v", text, want, err)
+	}
+}

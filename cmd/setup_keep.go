@@ -93,8 +93,9 @@ func (w *setupWork) askForToken(ctx context.Context, service fastly.Service) (a 
 	w.progress.hold()
 	defer w.progress.goOn()
 	say, answered := w.d.io, w.again("--publish-token", "env:PUBLISH_TOKEN")
-	say.Note("service %s needs a token to publish with, good for this service and nothing else", service.Name)
-	user, err := say.Ask(ctx, "e-mail of your Fastly login, to have one made (Enter: paste one):", answered)
+	say.Note("service %s needs a token to publish with, good for nothing else", service.Name)
+	say.Note("your Fastly login makes one; or paste one that you made")
+	user, err := say.Ask(ctx, "e-mail of the login (Enter to paste a token):", answered)
 	if err != nil {
 		return a, err
 	}

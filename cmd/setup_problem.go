@@ -29,13 +29,11 @@ func (w *setupWork) problem(err error, r *provision.Report) error {
 	if !wrote {
 		return p
 	}
-	text := errors.New("interrupted")
-	if !errors.Is(err, context.Canceled) {
-		text = p.Err
-	} else {
-		p.Why, p.Next, p.Chain = "what was made is kept", w.again(), nil // else it would count as a mere cancellation
+	if errors.Is(err, context.Canceled) { // without its chain: it would count as a mere cancellation
+		return ui.Problem{Code: ui.APIPartlyDone, Err: errors.New("interrupted at " + string(half.Step) + ", and part is done"),
+			Why: "what was made is kept and noted", Next: w.again()}
 	}
-	p.Code, p.Err = ui.APIPartlyDone, errors.New("part is done, and then "+string(half.Step)+": "+text.Error())
+	p.Code, p.Err = ui.APIPartlyDone, errors.New("part is done, and then "+string(half.Step)+": "+p.Err.Error())
 	return p
 }
 
@@ -78,50 +76,48 @@ func (w *setupWork) explainKnown(err error) (ui.Problem, bool) {
 
 // explainTrouble is about what package provision finds in the way.
 func (w *setupWork) explainTrouble(err error) (ui.Problem, bool) {
-	say := func(code ui.Code, why, next string) (ui.Problem, bool) {
-		return ui.Problem{Code: code, Why: why, Next: next}, true
+	for e := err; e != nil; e = errors.Unwrap(e) {
+		if p, found := w.explainLink(e); found {
+			return p, true
+		}
 	}
-	var p ui.Problem
-	var found bool
-	var cause error
-	is := func(e error, yes bool) bool { cause = e; return yes }
-	tok, isToken := errors.AsType[*provision.TokenError](err)
-	clash, isClash := errors.AsType[*provision.ClashError](err)
-	kind, isKind := errors.AsType[*provision.KindError](err)
-	missing, isMissing := errors.AsType[*provision.MissingError](err)
-	entitled, isEntitlement := errors.AsType[*provision.EntitlementError](err)
-	need, isNeed := errors.AsType[*provision.NeedTokenError](err)
-	taken, isTaken := errors.AsType[*provision.DomainTakenError](err)
-	moved, isMoved := errors.AsType[*provision.MovedError](err)
-	invalid, isInvalid := errors.AsType[*provision.InvalidError](err)
-	late, isLate := errors.AsType[*provision.NotReadyError](err)
-	switch {
-	case is(tok, isToken) && tok.Operator:
-		p, found = say(ui.AuthRefused, w.tokenFrom(tok.Err), "pubsubctl context show --resolved")
-	case is(tok, isToken):
-		p, found = say(ui.AuthRefused, platformText(tok.Err), w.withToken())
-	case is(clash, isClash):
-		p, found = say(ui.APIFailed, "nothing on this machine says that it is setup's", "pubsubctl setup --adopt "+pasteWord(clash.ID)+w.rest("name", "adopt", "service-id"))
-	case is(kind, isKind):
-		p, found = say(ui.APIFailed, "a service keeps its type for ever", "pubsubctl setup --name NAME"+w.rest("name", "adopt", "service-id"))
-	case is(missing, isMissing):
-		return w.explainMissing(missing), true
-	case is(entitled, isEntitlement):
-		cause = errors.New("Fanout is not enabled for this account")
-		p, found = say(ui.AuthRefused, platformText(entitled.Err)+"; Fastly's sales or support enable it, or a trial in the control panel; service "+entitled.ServiceID+" is kept", w.again())
-	case is(need, isNeed):
-		p, found = say(ui.UsageInputNotAllowed, strings.Join(need.Steps(), "; ")+"; put it into PUBLISH_TOKEN", w.withToken())
-	case is(taken, isTaken):
-		p, found = say(ui.APIFailed, platformText(taken.Err), "pubsubctl setup --domain DOMAIN"+w.rest("domain"))
-	case is(moved, isMoved):
-		p, found = say(ui.APIFailed, "a plan made anew takes it into account", w.again())
-	case is(invalid, isInvalid):
-		p, found = say(ui.APIFailed, "", w.again("--dry-run"))
-	case is(late, isLate):
-		p, found = say(ui.TimeoutNotReady, "", w.again())
+	return ui.Problem{}, false
+}
+
+// explainLink is about one link of an error's chain.
+func (w *setupWork) explainLink(link error) (ui.Problem, bool) {
+	p := ui.Problem{Code: ui.APIFailed, Err: link, Next: w.again()}
+	switch e := any(link).(type) { // one link: the caller goes through the chain
+	case *provision.TokenError:
+		p.Code, p.Why, p.Next = ui.AuthRefused, platformText(e.Err), w.withToken()
+		if e.Operator {
+			p.Why, p.Next = w.tokenFrom(e.Err), "pubsubctl context show --resolved"
+		}
+	case *provision.ClashError:
+		p.Why = "nothing on this machine says that it is setup's"
+		p.Next = "pubsubctl setup --adopt " + pasteWord(e.ID) + w.rest("name", "adopt", "service-id")
+	case *provision.KindError:
+		p.Why = "a service keeps its type for ever"
+		p.Next = "pubsubctl setup --name NAME" + w.rest("name", "adopt", "service-id")
+	case *provision.MissingError:
+		p = w.explainMissing(e)
+	case *provision.EntitlementError:
+		p.Code, p.Err = ui.AuthRefused, errors.New("the account may not use Fanout")
+		p.Why = platformText(e.Err) + "; Fastly's sales or support enable it, or a trial in the control panel; service " + e.ServiceID + " is kept"
+	case *provision.NeedTokenError:
+		p.Code, p.Why, p.Next = ui.UsageInputNotAllowed, strings.Join(e.Steps(), "; ")+"; put it into PUBLISH_TOKEN", w.withToken()
+	case *provision.DomainTakenError:
+		p.Why, p.Next = platformText(e.Err), "pubsubctl setup --domain DOMAIN"+w.rest("domain")
+	case *provision.MovedError:
+		p.Why = "a plan made anew takes it into account"
+	case *provision.InvalidError:
+		p.Next = w.again("--dry-run")
+	case *provision.NotReadyError:
+		p.Code = ui.TimeoutNotReady
+	default:
+		return p, false
 	}
-	p.Err = cause
-	return p, found
+	return p, true
 }
 
 // tokenFrom says where the API token is from, after what the platform said of it.

@@ -92,7 +92,7 @@ func badInputs() []badInput {
 			code: 4, says: "its scope is global:read", next: "pubsubctl context show --resolved", mend: good, untouched: true},
 		{name: "no token", seed: func(_ *testing.T, h *hostedService) { h.setenv("FASTLY_API_TOKEN", "") },
 			code: 3, says: "no API token is known", next: "pubsubctl help environment", untouched: true},
-		{name: "no entitlement", seed: preset("no-entitlement"), code: 9, says: "Fanout is not enabled for this account", next: "pubsubctl setup --name chat", mend: clear},
+		{name: "no entitlement", seed: preset("no-entitlement"), code: 9, says: "the account may not use Fanout", next: "pubsubctl setup --name chat", mend: clear},
 		{name: "a name that is taken", seed: func(_ *testing.T, h *hostedService) {
 			h.fake.Change(func(a *fastlytest.Account) {
 				a.Services = append(a.Services, &fastlytest.Service{ID: "theirs", Name: "chat", Type: fastlytest.Wasm, Versions: []*fastlytest.Version{{Number: 1}}})

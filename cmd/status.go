@@ -135,20 +135,19 @@ func serviceRows(t *ui.Table, s *provision.ServiceSummary) {
 	if s.Active {
 		version = fmt.Sprintf("version %d is active", s.Version)
 	}
-	if len(s.Drafts) > 0 {
-		version += fmt.Sprintf(", somebody edits %v", s.Drafts)
+	for _, n := range s.Drafts {
+		version += fmt.Sprintf(", somebody edits %d", n)
 	}
 	t.Add("service", s.Name+" ("+s.ID+"), "+version)
 	t.Add("domain", orNone(strings.Join(s.Domains, ", ")))
 	t.Add("fanout", onOff(s.Fanout))
 	t.Add("package", orNone(s.Package))
 	var stores []string
-	for _, link := range provision.Links() {
-		if name := s.Stores[link]; name != "" {
-			stores = append(stores, name)
-		} else {
-			stores = append(stores, "no "+link)
+	for _, link := range provision.Links() { // their names are for --json: they are long and alike
+		if s.Stores[link] == "" {
+			link = "no " + link
 		}
+		stores = append(stores, link)
 	}
 	t.Add("stores", strings.Join(stores, ", "))
 	token := "none"

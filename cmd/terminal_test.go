@@ -247,21 +247,6 @@ func TestTablesFitTheTerminal(t *testing.T) {
 	golden(t, "context_list.json", string(out))
 }
 
-// golden compares text with a file of testdata/golden; -update rewrites it.
-func golden(t *testing.T, name, text string) {
-	t.Helper()
-	path := filepath.Join("..", "testdata", "golden", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil || string(want) != text {
-		t.Errorf("got\n%s\nwant\n%s\n%v", text, want, err)
-	}
-}
-
 func TestClosedPipeIsNoError(t *testing.T) {
 	for _, args := range [][]string{{"help", "exit-codes"}, {"--help"}, {"publish", "--help"}, {"help"}, {"version"}, {"version", "--json"}, {"context", "list"}, {"completion", "bash"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {

@@ -45,7 +45,7 @@ func (l Look) SelfTest(ctx context.Context) (detail string, err error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("a message came back over SSE in %v, over MQTT in %v", tidy(sse), tidy(mqtt)), nil
+	return fmt.Sprintf("a message came back, over SSE in %s, over MQTT in %s", millis(sse), millis(mqtt)), nil
 }
 
 // tryWay sends one message a few times until one comes back. A refusal is final.
@@ -70,10 +70,7 @@ func passing(err error) bool {
 	return !ok || !e.Refusal() || e.Reason == "unknown_key" || e.Reason == "publish_failed"
 }
 
-// tidy rounds a duration for people.
-func tidy(d time.Duration) time.Duration {
-	if d < 10*time.Millisecond {
-		return d.Round(10 * time.Microsecond)
-	}
-	return d.Round(time.Millisecond)
+// millis is a short time for people.
+func millis(d time.Duration) string {
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
 }

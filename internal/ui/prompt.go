@@ -50,6 +50,7 @@ func (s *Streams) Ask(ctx context.Context, question, answered string) (string, e
 	case line := <-answer:
 		return line, nil
 	case <-ctx.Done():
+		s.raw("\n") // what comes next begins a line of its own
 		return "", context.Cause(ctx)
 	}
 }
@@ -83,7 +84,7 @@ func (s *Streams) AskSecret(ctx context.Context, question, answered string) (str
 	}()
 	select {
 	case r := <-answer:
-		s.line("", "")
+		s.raw("\n") // the one typed did not show
 		text := strings.TrimSpace(string(r.line))
 		s.Secrets.Add(text)
 		if errors.Is(r.err, io.EOF) {
@@ -91,6 +92,7 @@ func (s *Streams) AskSecret(ctx context.Context, question, answered string) (str
 		}
 		return text, r.err
 	case <-ctx.Done():
+		s.raw("\n")
 		return "", errors.Join(context.Cause(ctx), term.Restore(fd, shown))
 	}
 }
