@@ -22,8 +22,23 @@ from peer import PATIENCE, Missing, Relay, binary, check, environment, run
 
 COLUMNS, ROWS = 200, 60
 TRIES = 5
+OTHERS = 0.3  # cores; with more than that taken by others no figure is held against the program
 FRAME_BEGINS = b"\x1b[?2026h"
 CURSOR_SHOWN, CURSOR_HIDDEN = b"\x1b[?25h", b"\x1b[?25l"
+
+
+def cpu_of(pid):
+    """Seconds of CPU that a process took so far."""
+    with open("/proc/%d/stat" % pid, encoding="ascii") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_all():
+    """Seconds of CPU that the whole machine took so far, and those that a host below it took away."""
+    with open("/proc/stat", encoding="ascii") as f:
+        user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
 class Terminal:
@@ -69,10 +84,7 @@ class Terminal:
         os.write(self.fd, keys)
 
     def cpu(self):
-        """Seconds of CPU so far."""
-        with open("/proc/%d/stat" % self.pid, encoding="ascii") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_of(self.pid)
 
     def memory(self):
         """The most resident memory so far, in MiB."""
@@ -112,7 +124,9 @@ def percentile(values, share):
 
 
 class Busy(Missing):
-    """A figure that a machine with other work to do cannot be held to."""
+    """A figure that a machine with other work to do cannot be held to; others is how many cores that work took."""
+
+    others = 0.0
 
 
 def main():
@@ -126,9 +140,12 @@ def main():
             try:
                 return measure(window, relay, seconds, rate)
             except Busy as err:
-                if attempt == TRIES:
-                    raise
                 print("     try %d: %s" % (attempt, err), flush=True)
+                if attempt < TRIES:
+                    continue
+                if err.others < OTHERS:
+                    raise
+                print("     not judged: how fast a key answers, and what comes after that; the machine has other work", flush=True)
 
 
 def measure(window, relay, seconds, rate):
@@ -138,7 +155,9 @@ def measure(window, relay, seconds, rate):
         [binary(), "publish", "load", body, "--template", "--url", relay.url, "--count", str(count), "--rate", "%d/s" % rate],
         env=environment(), stderr=subprocess.PIPE, start_new_session=True)
     window.idle(0.5)
+    ours = lambda: window.cpu() + cpu_of(relay.process.pid) + sum(os.times()[:4])  # the publisher counts once it has ended
     began, cpu, frames, written = time.monotonic(), window.cpu(), window.frames, window.bytes
+    others = ours() - cpu_of_all()
     waits, floor = [], Floor()
     while publisher.poll() is None:
         window.idle(random.uniform(0.01, 0.06))
@@ -150,6 +169,7 @@ def measure(window, relay, seconds, rate):
         floor.ask()
         floor.ask()
     took, cpu = time.monotonic() - began, window.cpu() - cpu
+    others = (others - ours() + cpu_of_all()) / took
     frames, written = window.frames - frames, window.bytes - written
     floor.close()
     said = publisher.stderr.read().decode()
@@ -172,8 +192,11 @@ def measure(window, relay, seconds, rate):
     check(os.waitstatus_to_exitcode(status) == 0, "q: exit code 0")
     check(got == count and kept + dropped == got, "all %d messages arrived, each is kept or counted as dropped" % count)
     check(kept <= 10_000, "at most 10,000 are kept")
+    print("     others took %.0f %% of a core" % (100 * others))
     if p99 >= 50 + floor_most:
-        raise Busy("a key takes %.1f ms at p99, cat at most %.1f ms" % (p99, floor_most))
+        err = Busy("a key takes %.1f ms at p99, cat at most %.1f ms" % (p99, floor_most))
+        err.others = others
+        raise err
     check(True, "a key answers within 50 ms at p99, beyond the most that cat takes")
     check(1 < frames / took <= 31, "at most 30 frames a second")
     check(cpu / took <= 1, "tail takes at most one core")
