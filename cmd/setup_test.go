@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,5 +306,51 @@ func TestInterruptedSetupGoesOn(t *testing.T) {
 			runFix(t, h, "pubsubctl "+strings.Join(h.setupArgs(), " "))
 			h.complete(t)
 		})
+	}
+}
+
+// TestAdoptedServiceSurvives: one that was there before gets what it lacks, a
+// context under the name asked for, and keeps what it had when setup's work goes.
+func TestAdoptedServiceSurvives(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/config.toml", "version = 1\n")
+	h.active(func(a *fastlytest.Account, v *fastlytest.Version) {
+		v.Link("messages").Name = "elsewhere"
+		a.KVStores = slices.DeleteFunc(a.KVStores, func(s *fastlytest.KVStore) bool { return strings.HasSuffix(s.Name, "_messages") })
+	})
+	if code, _, errs := h.run(t, "setup", "--service-id", h.id, "--app-url", h.relay.Ready().Hub, "--dry-run"); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	code, _, errs := h.run(t, "setup", "--adopt", h.id, "--app-url", h.relay.Ready().Hub, "-c", "prod")
+	if code != 0 || !strings.Contains(errs, "~ adopt ") || !strings.Contains(errs, "context prod is saved") {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if code, found := h.diagnosis(t, "-c", "prod"); code != 0 {
+		t.Errorf("doctor: %+v", found)
+	}
+	if code, _, errs = h.run(t, "teardown"); code != 0 {
+		t.Fatalf("teardown exits %d: %s", code, errs)
+	}
+	a := h.fake.Snapshot()
+	if len(a.Services) != 1 || len(a.ConfigStores) != 1 || len(a.SecretStores) != 1 || !a.Services[0].Fanout || len(a.KVStores) != 1 {
+		t.Errorf("left: %d services, %d config, %d secret and %d KV stores", len(a.Services), len(a.ConfigStores), len(a.SecretStores), len(a.KVStores))
+	}
+}
+
+// TestSetupOfAnotherContext: a service of a context that is not current is repaired
+// by the command that doctor prints, with what chose it.
+func TestSetupOfAnotherContext(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/config.toml", strings.Replace(readHome(t, h, "pubsubctl/config.toml"), `current = "chat"`, `current = "local"`, 1))
+	h.active(func(a *fastlytest.Account, _ *fastlytest.Version) { a.Services[0].Fanout = false })
+	_, found := h.diagnosis(t, "-c", "chat", "--api-url", h.relay.Ready().FastlyAPI)
+	want := "pubsubctl setup --only fanout -c chat --api-url " + h.relay.Ready().FastlyAPI
+	if fix := found["fanout"].Fix; fix != want {
+		t.Fatalf("fix %q, want %q", fix, want)
+	}
+	h.setenv("FASTLY_API_ENDPOINT", "")
+	runFix(t, h, want)
+	if code, _ := h.diagnosis(t, "-c", "chat", "--api-url", h.relay.Ready().FastlyAPI); code != 0 {
+		t.Errorf("after it: exit %d", code)
 	}
 }
