@@ -30,11 +30,13 @@ func (p *typing) Read(b []byte) (int, error) {
 // asked runs a command line with a person who answers its questions.
 func (h *hostedService) asked(t *testing.T, answers []string, args ...string) (code int, said string) {
 	t.Helper()
-	var out, errs bytes.Buffer
-	s := ui.Buffers(ui.EnvOf(h.environ), &typing{answers}, &out, &errs)
+	var out bytes.Buffer
+	errs := newWatched()
+	s := ui.Buffers(ui.EnvOf(h.environ), &typing{answers}, &out, errs)
 	s.Prompts = true
 	code = Run(context.WithoutCancel(t.Context()), Invocation{Args: args, Environ: h.environ, Dir: h.home, Streams: s, Now: h.now})
-	return code, out.String() + errs.String()
+	said, _ = errs.look()
+	return code, out.String() + said
 }
 
 // TestS49NoSecretOfAWholeLifeShows: from setup, with a token that is made after a
