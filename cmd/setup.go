@@ -213,7 +213,4 @@ func (w *setupWork) farewell(r *provision.Report) {
 	}
 	d.io.Note("context %s is saved in %s", r.Context, w.contexts.Path)
 	d.io.Note("try: pubsubctl subscribe test, and elsewhere: pubsubctl publish test hello")
-	if s := w.account.settings; s.APIURL.IsSet() && w.c.Flags().Changed("api-url") {
-		d.io.Note("what asks the platform needs its address again: export FASTLY_API_ENDPOINT=%s", s.APIURL.Text)
-	}
 }

@@ -354,3 +354,30 @@ func TestSetupOfAnotherContext(t *testing.T) {
 		t.Errorf("after it: exit %d", code)
 	}
 }
+
+// TestNewServiceIsNotMadeAtARehearsal: the platform of a context counts for the
+// service of that context only.
+func TestNewServiceIsNotMadeAtARehearsal(t *testing.T) {
+	h := newAccount(t, fastlytest.Options{})
+	h.setenv("FASTLY_API_ENDPOINT", "")
+	h.write(t, "pubsubctl/config.toml", "version = 1\ncurrent = \"chat\"\n[contexts.chat]\nservice_id = \"abc\"\napi_url = \"http://127.0.0.1:1\"\n")
+	for _, c := range []struct {
+		o    setupOptions
+		kept bool
+	}{{setupOptions{name: "other"}, false}, {setupOptions{adopt: "def"}, false}, {setupOptions{name: "chat"}, true}, {setupOptions{adopt: "abc"}, true}, {setupOptions{}, true}} {
+		r := newRun(Invocation{Environ: h.environ, Dir: h.home, Streams: ui.Buffers(ui.EnvOf(h.environ), nil, io.Discard, io.Discard)})
+		cmd, _, err := r.root.Find([]string{"setup"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &setupWork{d: r.d, c: cmd, o: c.o}
+		s, err := w.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.dropForeignAPI(s)
+		if s.APIURL.IsSet() != c.kept {
+			t.Errorf("%+v: the platform is %q", c.o, s.APIURL.Text)
+		}
+	}
+}

@@ -50,6 +50,7 @@ func (d deps) setupWork(c *cobra.Command, o setupOptions) (*setupWork, error) {
 		return nil, ui.Problemf(ui.ConfigUnreadable, "there is no place for the contexts file").
 			Because("the environment names no home directory").Try(w.again("--config", "FILE"))
 	}
+	w.dropForeignAPI(s)
 	if w.account, err = d.accountOf(s); err != nil {
 		return nil, err
 	}
@@ -75,6 +76,18 @@ func (w *setupWork) settings() (*config.Settings, error) {
 	}
 	w.target = w.d.flags.context
 	return w.d.settingsIn(w.c, config.Local)
+}
+
+// dropForeignAPI forgets the platform of a context that only happens to be current:
+// after a rehearsal on this machine, another service is made at Fastly.
+func (w *setupWork) dropForeignAPI(s *config.Settings) {
+	if s.APIURL.Origin.Level != config.FromContext || w.o.name == "" && w.o.adopt == "" || w.c.Flags().Changed("context") {
+		return
+	}
+	saved, _ := s.Contexts.Get(s.Context.Text)
+	if s.Context.Text != contextName(w.o.name) && (w.o.adopt == "" || saved.ServiceID != w.o.adopt) {
+		s.APIURL = config.Value{}
+	}
 }
 
 // aim finds out which service is meant. One that the context names, or a flag, is
