@@ -145,7 +145,8 @@ func (w *setupWork) prepare(ctx context.Context) (*provision.Plan, error) {
 func (w *setupWork) agree(ctx context.Context, plan *provision.Plan) error {
 	d := w.d
 	for _, line := range plan.Lines() {
-		d.io.Note("%s", line)
+		style, sign, rest := planLine(line)
+		d.io.Signed(style, sign, rest)
 	}
 	if changes := slices.ContainsFunc(plan.Actions, func(a provision.Action) bool { return a.Verb != provision.Probe }); changes && !d.flags.yes {
 		sure, err := d.io.Confirm(ctx, "set service "+plan.Name+" up so?", w.again("--yes"))
@@ -179,8 +180,23 @@ func (w *setupWork) printPlan(plan *provision.Plan) error {
 	if w.d.flags.json {
 		return w.printJSON(plan, nil)
 	}
-	_, err := io.WriteString(w.d.io.Out, ui.EscapeLines(strings.Join(plan.Lines(), "\n")+"\n"))
+	var b strings.Builder
+	for _, line := range plan.Lines() {
+		style, sign, rest := planLine(line)
+		b.WriteString(style.Paint(w.d.io.OutColor, sign) + ui.Escape(rest) + "\n")
+	}
+	_, err := io.WriteString(w.d.io.Out, b.String())
 	return err
+}
+
+// planLine takes the sign of a plan's line off it; the colour repeats what the sign
+// says.
+func planLine(line string) (style ui.Style, sign, rest string) {
+	styles := map[string]ui.Style{"+ ": ui.Green, "~ ": ui.Yellow, "! ": ui.Red, "? ": ui.Cyan}
+	if style, found := styles[line[:min(2, len(line))]]; found {
+		return style, line[:1], line[1:]
+	}
+	return ui.Plain, "", line
 }
 
 // nothingToDo is a service that is as wanted. The context may still be missing: it
