@@ -381,3 +381,29 @@ func TestNewServiceIsNotMadeAtARehearsal(t *testing.T) {
 		}
 	}
 }
+
+// TestServiceThatIsGone: after a relay was started anew, the account of the rehearsal
+// is empty. The command that setup names clears the way.
+func TestServiceThatIsGone(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		h := ready(t, fastlytest.Options{})
+		if code, _, errs := h.run(t, h.setupArgs()...); code != 0 {
+			t.Fatal(errs)
+		}
+		h.fake.Change(func(a *fastlytest.Account) {
+			a.Services, a.ConfigStores, a.SecretStores, a.KVStores = nil, nil, nil, nil
+		})
+		want := "pubsubctl teardown -c chat"
+		if forget {
+			h.write(t, "pubsubctl/config.toml", "version = 1\n")
+			want = "pubsubctl teardown --service-id "
+		}
+		code, _, errs := h.run(t, h.setupArgs()...)
+		if next := nextCommand(errs); code != 5 || !strings.HasPrefix(next, want) {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		runFix(t, h, nextCommand(errs))
+		runFix(t, h, "pubsubctl "+strings.Join(h.setupArgs(), " "))
+		h.complete(t)
+	}
+}

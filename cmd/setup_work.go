@@ -28,6 +28,8 @@ type setupWork struct {
 	env      provision.Env
 	spec     provision.Spec
 	progress *progress
+	// noted is what an earlier run has noted of the service; nil if nothing.
+	noted *provision.Ledger
 	// key is the one made in this run.
 	key provision.Key
 	// files is where the key's value went if there is no keyring.
@@ -131,6 +133,7 @@ func (w *setupWork) want(ctx context.Context) (err error) {
 	if err != nil {
 		return w.problem(err, nil)
 	}
+	w.noted = ledger
 	w.chooseTarget(ledger)
 	w.spec.Messages, w.spec.Test = !w.o.noMessages, !w.o.noTest
 	w.spec.Only, w.spec.Domain = provision.Step(w.o.only), strings.ToLower(w.o.domain)
