@@ -224,12 +224,14 @@ func (w *setupWork) explainClient(e *client.Error, r *provision.Report) ui.Probl
 	return p
 }
 
-// doctor is the command that looks into it.
+// doctor is the command that looks into it; without a context of the service it
+// knows too little.
 func (w *setupWork) doctor(r *provision.Report) string {
-	if r == nil || r.Context == "" {
+	saved, _ := w.contexts.Get(w.target)
+	if r == nil || saved.ServiceID == "" || saved.ServiceID != r.ServiceID {
 		return w.again()
 	}
-	return "pubsubctl doctor -c " + pasteWord(r.Context) + flagsGiven(w.c, append(ownFlags(), "context")...)
+	return "pubsubctl doctor -c " + pasteWord(w.target) + flagsGiven(w.c, append(ownFlags(), "context")...)
 }
 
 // chosen are the flags by which another command finds the service of the last run.

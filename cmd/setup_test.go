@@ -407,3 +407,18 @@ func TestServiceThatIsGone(t *testing.T) {
 		h.complete(t)
 	}
 }
+
+// TestSelfTestSaysWhatItSaw: what does not come back is said, with where to look.
+func TestSelfTestSaysWhatItSaw(t *testing.T) {
+	h := newHosted(t)
+	if code, _, errs := h.run(t, "setup", "--only", "self-test"); code != 0 || !strings.Contains(errs, "over MQTT in ") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	h.active(func(a *fastlytest.Account, v *fastlytest.Version) {
+		a.KVStore(v.Link("keys").StoreID).Items["k1"].Value = []byte("another")
+	})
+	code, _, errs := h.run(t, "setup", "--only", "self-test")
+	if code != 8 || !strings.Contains(errs, "error: cannot subscribe over SSE\n  why:  forbidden: Invalid token; ") || nextCommand(errs) != "pubsubctl doctor -c chat" {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+}
