@@ -43,6 +43,7 @@ type contextRow struct {
 	KeySecret string `json:"key_secret,omitempty"`
 	Token     string `json:"token,omitempty"`
 	APIToken  string `json:"api_token,omitempty"`
+	APIURL    string `json:"api_url,omitempty"`
 	FastlyKey string `json:"fastly_key,omitempty"`
 	Protected bool   `json:"protected"`
 	BuiltIn   bool   `json:"built_in"`
@@ -52,7 +53,7 @@ type contextRow struct {
 func row(all *config.Contexts, name string) contextRow {
 	c, _ := all.Get(name)
 	return contextRow{
-		Name: name, Current: all.Selected() == name, URL: c.URL, ServiceID: c.ServiceID,
+		Name: name, Current: all.Selected() == name, URL: c.URL, ServiceID: c.ServiceID, APIURL: c.APIURL,
 		KeyID: c.Key.ID, KeySecret: c.Key.Secret.String(), Token: c.Token.String(), APIToken: c.APIToken.String(),
 		FastlyKey: c.FastlyKey.String(), Protected: c.Protected, BuiltIn: !all.Saved(name),
 	}
@@ -145,7 +146,7 @@ func showContext(d deps, c *cobra.Command, args []string) error {
 	}
 	t := &ui.Table{}
 	for _, line := range [...][2]string{{"name", r.Name}, {"url", r.URL}, {"service_id", r.ServiceID}, {"key_id", r.KeyID},
-		{"key_secret", r.KeySecret}, {"token", r.Token}, {"fastly_key", r.FastlyKey}, {"api_token", r.APIToken}} {
+		{"key_secret", r.KeySecret}, {"token", r.Token}, {"fastly_key", r.FastlyKey}, {"api_token", r.APIToken}, {"api_url", r.APIURL}} {
 		if line[1] != "" {
 			t.Add(line[0], line[1])
 		}

@@ -11,8 +11,8 @@ import (
 
 // contextFlags are what context add sets; each given flag replaces one value.
 type contextFlags struct {
-	keyID, keySecret, apiToken, fastlyKey string
-	protected, use                        bool
+	keyID, keySecret, apiToken, apiURL, fastlyKey string
+	protected, use                                bool
 }
 
 func newContextAdd(d deps) *cobra.Command {
@@ -36,6 +36,7 @@ func newContextAdd(d deps) *cobra.Command {
 	f.StringVar(&o.keyID, "key-id", "", "`ID` of the signing key")
 	f.StringVar(&o.keySecret, "key-secret", "", "where its value is: env:, keyring:, file:, cmd: or the value")
 	f.StringVar(&o.apiToken, "api-token", "", "where the API token is: env:, keyring:, file: or cmd:")
+	f.StringVar(&o.apiURL, "api-url", "", "`URL` of the platform's API, if not Fastly's own")
 	f.StringVar(&o.fastlyKey, "fastly-key", "", "where the Fastly-Key is: env:, keyring:, file:, cmd: or the value")
 	f.BoolVar(&o.protected, "protected", false, "ask for the service's name before anything destructive")
 	f.BoolVar(&o.use, "use", false, "make it the current one")
@@ -83,6 +84,11 @@ func (o contextFlags) apply(d deps, c *cobra.Command, ctx *config.Context) error
 			return usage(c, ui.UsageBadFlag, "--url "+err.Error())
 		}
 	}
+	if o.apiURL != "" {
+		if err := config.CheckURL(o.apiURL); err != nil {
+			return usage(c, ui.UsageBadFlag, "--api-url "+err.Error())
+		}
+	}
 	set := func(flag string, to *string, value string) {
 		if c.Flags().Changed(flag) {
 			*to = value
@@ -95,6 +101,7 @@ func (o contextFlags) apply(d deps, c *cobra.Command, ctx *config.Context) error
 	}
 	set("url", &ctx.URL, d.flags.url)
 	set("service-id", &ctx.ServiceID, d.flags.serviceID)
+	set("api-url", &ctx.APIURL, o.apiURL)
 	set("key-id", &ctx.Key.ID, o.keyID)
 	setRef("key-secret", &ctx.Key.Secret, o.keySecret)
 	setRef("api-token", &ctx.APIToken, o.apiToken)

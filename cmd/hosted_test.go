@@ -148,18 +148,19 @@ func (h *hostedService) run(t *testing.T, args ...string) (code int, out, errs s
 func (h *hostedService) runWith(t *testing.T, stdin string, args ...string) (code int, out, errs string) {
 	t.Helper()
 	var o bytes.Buffer
-	e := newWatched() // the log writes to it beside the command
+	e := newWatched() // log lines are written by a goroutine of their own
 	s := ui.Buffers(ui.EnvOf(h.environ), nil, &o, e)
 	if stdin != "" {
 		s = ui.Buffers(ui.EnvOf(h.environ), strings.NewReader(stdin), &o, e)
 	}
 	code = Run(context.WithoutCancel(t.Context()), Invocation{Args: args, Environ: h.environ, Dir: h.home, Streams: s, Now: h.now})
+	errs, _ = e.look()
 	for _, secret := range []string{hostedPublishToken, hostedKeySecret} {
-		if strings.Contains(o.String()+e.String(), secret) {
-			t.Errorf("%v shows a secret:\n%s%s", args, &o, e)
+		if strings.Contains(o.String()+errs, secret) {
+			t.Errorf("%v shows a secret:\n%s%s", args, &o, errs)
 		}
 	}
-	return code, o.String(), e.String()
+	return code, o.String(), errs
 }
 
 // setenv replaces a variable of the commands.

@@ -26,17 +26,18 @@ func newSetup(d deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "setup",
 		Short: "Set a Pub/Sub service up on Fastly, or repair one",
-		Long: "Make a Compute service with the Pub/Sub app: the service, its domain, backends and\n" +
-			"stores, Fanout, the token it publishes with and a signing key. It looks at what is\n" +
-			"there, shows what it will do, asks, does it, sends a message through the service over\n" +
-			"SSE and MQTT, and saves a context, which becomes the current one. The publish token is\n" +
-			"encrypted before it leaves this machine; the signing key goes into the keyring, or\n" +
-			"where there is none into a file that only you can read.\n\n" +
+		Long: "Make a Compute service with the Pub/Sub app: the service, its domain, backends\n" +
+			"and stores, Fanout, the token it publishes with, and a signing key. It looks at\n" +
+			"what is there, shows what it will do, asks, and does it; then it sends a message\n" +
+			"through the service over SSE and MQTT, and saves a context, which becomes the\n" +
+			"current one. The publish token is encrypted before it leaves this machine. The\n" +
+			"signing key goes into the keyring, or where there is none into a file that only\n" +
+			"you can read.\n\n" +
 			"Run again it does what is missing, and nothing if nothing is. A run that was\n" +
-			"interrupted exits 9, and the same command goes on from there. What was made is noted\n" +
-			"on this machine, so that teardown removes that and nothing else.\n\n" +
-			"Without --name or --adopt it works on the service of the context. An API token is read\n" +
-			"from FASTLY_API_TOKEN, the context, or the Fastly CLI's configuration.\n\n" +
+			"interrupted exits 9, and the same command goes on from there. What was made is\n" +
+			"noted on this machine, so that teardown removes that and nothing else.\n\n" +
+			"Without --name or --adopt it works on the service of the context. The API token\n" +
+			"is FASTLY_API_TOKEN's, the context's, or the Fastly CLI's.\n\n" +
 			"Steps: " + strings.Join(wrapWords(stepNames(), 70), "\n  ") + ".",
 		Example: "  pubsubctl setup --name chat --package pkg/pubsub.tar.gz --dry-run\n" +
 			"  pubsubctl setup --name chat --source ../pubsub --publish-token env:PUBLISH_TOKEN\n" +
@@ -73,19 +74,19 @@ func stepNames() []string {
 func (o *setupOptions) define(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.name, "name", "", "`NAME` of the service, which is made if setup has not made it yet")
-	f.StringVar(&o.adopt, "adopt", "", "`ID` of a service that is there already; teardown will not delete it")
+	f.StringVar(&o.name, "name", "", "`NAME` of the service to make, or made before")
+	f.StringVar(&o.adopt, "adopt", "", "`ID` of a service made otherwise; it survives teardown")
 	f.StringVar(&o.program, "package", "", "the app's package, a `FILE` or an https address")
 	f.StringVar(&o.sha256, "package-sha256", "", "what the package must hash to, in `HEX`")
-	f.StringVar(&o.source, "source", "", "`DIR` with a checkout of the app, built with the Fastly CLI or cargo")
-	f.StringVar(&o.domain, "domain", "", "`DOMAIN` of the service; default is a free one of Fastly's")
-	f.StringVar(&o.publishToken, "publish-token", "", "the token the app publishes with: env:, keyring:, file:, cmd: or - `REF`")
+	f.StringVar(&o.source, "source", "", "build the app from the checkout in `DIR`")
+	f.StringVar(&o.domain, "domain", "", "`DOMAIN` of the service; default is a free one")
+	f.StringVar(&o.publishToken, "publish-token", "", "token the app publishes with: env:NAME or another `REF`")
 	f.BoolVar(&o.noMessages, "no-messages", false, "leave the store for retained messages out")
-	f.StringArrayVar(&o.items, "config-item", nil, "switch of the app as `NAME=BOOL`: sse, http-publish or admin; repeatable")
+	f.StringArrayVar(&o.items, "config-item", nil, "switch `NAME=BOOL`: sse, http-publish or admin; repeatable")
 	f.BoolVar(&o.noTest, "no-test", false, "send no message through the service at the end")
 	f.StringVar(&o.only, "only", "", "take one `STEP` and what it needs")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be done and do nothing")
-	f.StringVar(&o.appURL, "app-url", "", "`URL` at which the app answers, if not https://DOMAIN")
+	f.StringVar(&o.appURL, "app-url", "", "`URL` of the app, if not https://DOMAIN")
 	defineAPIFlags(c)
 	completeWords(c, "only", stepNames()...)
 	completeWords(c, "config-item", "sse=", "http-publish=", "admin=")
@@ -144,7 +145,8 @@ func (w *setupWork) prepare(ctx context.Context) (*provision.Plan, error) {
 func (w *setupWork) agree(ctx context.Context, plan *provision.Plan) error {
 	d := w.d
 	for _, line := range plan.Lines() {
-		d.io.Note("%s", line)
+		style, sign, rest := planLine(line)
+		d.io.Signed(style, sign, rest)
 	}
 	if changes := slices.ContainsFunc(plan.Actions, func(a provision.Action) bool { return a.Verb != provision.Probe }); changes && !d.flags.yes {
 		sure, err := d.io.Confirm(ctx, "set service "+plan.Name+" up so?", w.again("--yes"))
@@ -178,8 +180,23 @@ func (w *setupWork) printPlan(plan *provision.Plan) error {
 	if w.d.flags.json {
 		return w.printJSON(plan, nil)
 	}
-	_, err := io.WriteString(w.d.io.Out, ui.EscapeLines(strings.Join(plan.Lines(), "\n")+"\n"))
+	var b strings.Builder
+	for _, line := range plan.Lines() {
+		style, sign, rest := planLine(line)
+		b.WriteString(style.Paint(w.d.io.OutColor, sign) + ui.Escape(rest) + "\n")
+	}
+	_, err := io.WriteString(w.d.io.Out, b.String())
 	return err
+}
+
+// planLine takes the sign of a plan's line off it; the colour repeats what the sign
+// says.
+func planLine(line string) (style ui.Style, sign, rest string) {
+	styles := map[string]ui.Style{"+ ": ui.Green, "~ ": ui.Yellow, "! ": ui.Red, "? ": ui.Cyan}
+	if style, found := styles[line[:min(2, len(line))]]; found {
+		return style, line[:1], line[1:]
+	}
+	return ui.Plain, "", line
 }
 
 // nothingToDo is a service that is as wanted. The context may still be missing: it
@@ -212,7 +229,4 @@ func (w *setupWork) farewell(r *provision.Report) {
 	}
 	d.io.Note("context %s is saved in %s", r.Context, w.contexts.Path)
 	d.io.Note("try: pubsubctl subscribe test, and elsewhere: pubsubctl publish test hello")
-	if s := w.account.settings; s.APIURL.IsSet() && w.c.Flags().Changed("api-url") {
-		d.io.Note("what asks the platform needs its address again: export FASTLY_API_ENDPOINT=%s", s.APIURL.Text)
-	}
 }

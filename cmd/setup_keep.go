@@ -42,7 +42,10 @@ func (w *setupWork) context(all *config.Contexts, r *provision.Report) config.Co
 	if saved.ServiceID != "" && saved.ServiceID != r.ServiceID {
 		saved = config.Context{} // of a service that was torn down
 	}
-	saved.URL, saved.ServiceID = r.URL, r.ServiceID
+	saved.URL, saved.ServiceID, saved.APIURL = r.URL, r.ServiceID, ""
+	if w.account.endpoint != fastlyAPI {
+		saved.APIURL = w.account.endpoint
+	}
 	if ref := w.account.tokenRef(); !ref.IsZero() {
 		saved.APIToken = ref
 	}

@@ -225,12 +225,23 @@ func (w *setupWork) explainClient(e *client.Error, r *provision.Report) ui.Probl
 	return p
 }
 
-// doctor is the command that looks into it.
+// doctor is the command that looks into it; without a context of the service it
+// knows too little.
 func (w *setupWork) doctor(r *provision.Report) string {
-	if r == nil || r.Context == "" {
+	saved, _ := w.contexts.Get(w.target)
+	if r == nil || saved.ServiceID == "" || saved.ServiceID != r.ServiceID {
 		return w.again()
 	}
-	return "pubsubctl doctor -c " + pasteWord(r.Context) + flagsGiven(w.c, append(ownFlags(), "context")...)
+	return "pubsubctl doctor -c " + pasteWord(w.target) + flagsGiven(w.c, append(ownFlags(), "context")...)
+}
+
+// chosen are the flags by which another command finds the service of the last run.
+func (w *setupWork) chosen() string {
+	flags := flagsGiven(w.c, append(ownFlags(), "context", "service-id")...)
+	if saved, _ := w.contexts.Get(w.target); saved.ServiceID == w.noted.ServiceID {
+		return " -c " + pasteWord(w.target) + flags
+	}
+	return " --service-id " + pasteWord(w.noted.ServiceID) + flags
 }
 
 // explainPlatform is about the platform's refusals and the network.
@@ -242,6 +253,9 @@ func (w *setupWork) explainPlatform(err error) ui.Problem {
 		p.Code, p.Err, p.Next = ui.AuthRefused, errors.New("the login is not accepted"), w.again()
 	case !is:
 		p = asProblem(err)
+	case fastly.NotFound(err) && w.noted != nil && w.noted.ServiceID != "" && strings.Contains(refused.Path, w.noted.ServiceID):
+		p.Err = errors.New("service " + quote(w.noted.ServiceName) + ", which setup made, is gone, or the API token may not see it")
+		p.Next = "pubsubctl teardown" + w.chosen() // what is left of it goes, and it can be made anew
 	case fastly.NotFound(err) && w.spec.ServiceID != "":
 		p.Err = errors.New("there is no service " + quote(w.spec.ServiceID) + " that the API token may see")
 		p.Next = "pubsubctl setup --name NAME" + w.rest("adopt", "service-id", "name")

@@ -31,11 +31,12 @@ func (p *typing) Read(b []byte) (int, error) {
 func (h *hostedService) asked(t *testing.T, answers []string, args ...string) (code int, said string) {
 	t.Helper()
 	var out bytes.Buffer
-	errs := newWatched() // the log writes to it beside the command
+	errs := newWatched()
 	s := ui.Buffers(ui.EnvOf(h.environ), &typing{answers}, &out, errs)
 	s.Prompts = true
 	code = Run(context.WithoutCancel(t.Context()), Invocation{Args: args, Environ: h.environ, Dir: h.home, Streams: s, Now: h.now})
-	return code, out.String() + errs.String()
+	said, _ = errs.look()
+	return code, out.String() + said
 }
 
 // TestS49NoSecretOfAWholeLifeShows: from setup, with a token that is made after a

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -305,5 +306,119 @@ func TestInterruptedSetupGoesOn(t *testing.T) {
 			runFix(t, h, "pubsubctl "+strings.Join(h.setupArgs(), " "))
 			h.complete(t)
 		})
+	}
+}
+
+// TestAdoptedServiceSurvives: one that was there before gets what it lacks, a
+// context under the name asked for, and keeps what it had when setup's work goes.
+func TestAdoptedServiceSurvives(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/config.toml", "version = 1\n")
+	h.active(func(a *fastlytest.Account, v *fastlytest.Version) {
+		v.Link("messages").Name = "elsewhere"
+		a.KVStores = slices.DeleteFunc(a.KVStores, func(s *fastlytest.KVStore) bool { return strings.HasSuffix(s.Name, "_messages") })
+	})
+	if code, _, errs := h.run(t, "setup", "--service-id", h.id, "--app-url", h.relay.Ready().Hub, "--dry-run"); code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	code, _, errs := h.run(t, "setup", "--adopt", h.id, "--app-url", h.relay.Ready().Hub, "-c", "prod")
+	if code != 0 || !strings.Contains(errs, "~ adopt ") || !strings.Contains(errs, "context prod is saved") {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	if code, found := h.diagnosis(t, "-c", "prod"); code != 0 {
+		t.Errorf("doctor: %+v", found)
+	}
+	if code, _, errs = h.run(t, "teardown"); code != 0 {
+		t.Fatalf("teardown exits %d: %s", code, errs)
+	}
+	a := h.fake.Snapshot()
+	if len(a.Services) != 1 || len(a.ConfigStores) != 1 || len(a.SecretStores) != 1 || !a.Services[0].Fanout || len(a.KVStores) != 1 {
+		t.Errorf("left: %d services, %d config, %d secret and %d KV stores", len(a.Services), len(a.ConfigStores), len(a.SecretStores), len(a.KVStores))
+	}
+}
+
+// TestSetupOfAnotherContext: a service of a context that is not current is repaired
+// by the command that doctor prints, with what chose it.
+func TestSetupOfAnotherContext(t *testing.T) {
+	h := newHosted(t)
+	h.write(t, "pubsubctl/config.toml", strings.Replace(readHome(t, h, "pubsubctl/config.toml"), `current = "chat"`, `current = "local"`, 1))
+	h.active(func(a *fastlytest.Account, _ *fastlytest.Version) { a.Services[0].Fanout = false })
+	_, found := h.diagnosis(t, "-c", "chat", "--api-url", h.relay.Ready().FastlyAPI)
+	want := "pubsubctl setup --only fanout -c chat --api-url " + h.relay.Ready().FastlyAPI
+	if fix := found["fanout"].Fix; fix != want {
+		t.Fatalf("fix %q, want %q", fix, want)
+	}
+	h.setenv("FASTLY_API_ENDPOINT", "")
+	runFix(t, h, want)
+	if code, _ := h.diagnosis(t, "-c", "chat", "--api-url", h.relay.Ready().FastlyAPI); code != 0 {
+		t.Errorf("after it: exit %d", code)
+	}
+}
+
+// TestNewServiceIsNotMadeAtARehearsal: the platform of a context counts for the
+// service of that context only.
+func TestNewServiceIsNotMadeAtARehearsal(t *testing.T) {
+	h := newAccount(t, fastlytest.Options{})
+	h.setenv("FASTLY_API_ENDPOINT", "")
+	h.write(t, "pubsubctl/config.toml", "version = 1\ncurrent = \"chat\"\n[contexts.chat]\nservice_id = \"abc\"\napi_url = \"http://127.0.0.1:1\"\n")
+	for _, c := range []struct {
+		o    setupOptions
+		kept bool
+	}{{setupOptions{name: "other"}, false}, {setupOptions{adopt: "def"}, false}, {setupOptions{name: "chat"}, true}, {setupOptions{adopt: "abc"}, true}, {setupOptions{}, true}} {
+		r := newRun(Invocation{Environ: h.environ, Dir: h.home, Streams: ui.Buffers(ui.EnvOf(h.environ), nil, io.Discard, io.Discard)})
+		cmd, _, err := r.root.Find([]string{"setup"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := &setupWork{d: r.d, c: cmd, o: c.o}
+		s, err := w.settings()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.dropForeignAPI(s)
+		if s.APIURL.IsSet() != c.kept {
+			t.Errorf("%+v: the platform is %q", c.o, s.APIURL.Text)
+		}
+	}
+}
+
+// TestServiceThatIsGone: after a relay was started anew, the account of the rehearsal
+// is empty. The command that setup names clears the way.
+func TestServiceThatIsGone(t *testing.T) {
+	for _, forget := range []bool{false, true} {
+		h := ready(t, fastlytest.Options{})
+		if code, _, errs := h.run(t, h.setupArgs()...); code != 0 {
+			t.Fatal(errs)
+		}
+		h.fake.Change(func(a *fastlytest.Account) {
+			a.Services, a.ConfigStores, a.SecretStores, a.KVStores = nil, nil, nil, nil
+		})
+		want := "pubsubctl teardown -c chat"
+		if forget {
+			h.write(t, "pubsubctl/config.toml", "version = 1\n")
+			want = "pubsubctl teardown --service-id "
+		}
+		code, _, errs := h.run(t, h.setupArgs()...)
+		if next := nextCommand(errs); code != 5 || !strings.HasPrefix(next, want) {
+			t.Fatalf("exit %d: %s", code, errs)
+		}
+		runFix(t, h, nextCommand(errs))
+		runFix(t, h, "pubsubctl "+strings.Join(h.setupArgs(), " "))
+		h.complete(t)
+	}
+}
+
+// TestSelfTestSaysWhatItSaw: what does not come back is said, with where to look.
+func TestSelfTestSaysWhatItSaw(t *testing.T) {
+	h := newHosted(t)
+	if code, _, errs := h.run(t, "setup", "--only", "self-test"); code != 0 || !strings.Contains(errs, "over MQTT in ") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	h.active(func(a *fastlytest.Account, v *fastlytest.Version) {
+		a.KVStore(v.Link("keys").StoreID).Items["k1"].Value = []byte("another")
+	})
+	code, _, errs := h.run(t, "setup", "--only", "self-test")
+	if code != 8 || !strings.Contains(errs, "error: cannot subscribe over SSE\n  why:  forbidden: Invalid token; ") || nextCommand(errs) != "pubsubctl doctor -c chat" {
+		t.Errorf("exit %d: %s", code, errs)
 	}
 }

@@ -28,6 +28,8 @@ type setupWork struct {
 	env      provision.Env
 	spec     provision.Spec
 	progress *progress
+	// noted is what an earlier run has noted of the service; nil if nothing.
+	noted *provision.Ledger
 	// key is the one made in this run.
 	key provision.Key
 	// files is where the key's value went if there is no keyring.
@@ -50,6 +52,7 @@ func (d deps) setupWork(c *cobra.Command, o setupOptions) (*setupWork, error) {
 		return nil, ui.Problemf(ui.ConfigUnreadable, "there is no place for the contexts file").
 			Because("the environment names no home directory").Try(w.again("--config", "FILE"))
 	}
+	w.dropForeignAPI(s)
 	if w.account, err = d.accountOf(s); err != nil {
 		return nil, err
 	}
@@ -75,6 +78,18 @@ func (w *setupWork) settings() (*config.Settings, error) {
 	}
 	w.target = w.d.flags.context
 	return w.d.settingsIn(w.c, config.Local)
+}
+
+// dropForeignAPI forgets the platform of a context that only happens to be current:
+// after a rehearsal on this machine, another service is made at Fastly.
+func (w *setupWork) dropForeignAPI(s *config.Settings) {
+	if s.APIURL.Origin.Level != config.FromContext || w.o.name == "" && w.o.adopt == "" || w.c.Flags().Changed("context") {
+		return
+	}
+	saved, _ := s.Contexts.Get(s.Context.Text)
+	if s.Context.Text != contextName(w.o.name) && (w.o.adopt == "" || saved.ServiceID != w.o.adopt) {
+		s.APIURL = config.Value{}
+	}
 }
 
 // aim finds out which service is meant. One that the context names, or a flag, is
@@ -118,6 +133,7 @@ func (w *setupWork) want(ctx context.Context) (err error) {
 	if err != nil {
 		return w.problem(err, nil)
 	}
+	w.noted = ledger
 	w.chooseTarget(ledger)
 	w.spec.Messages, w.spec.Test = !w.o.noMessages, !w.o.noTest
 	w.spec.Only, w.spec.Domain = provision.Step(w.o.only), strings.ToLower(w.o.domain)

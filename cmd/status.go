@@ -17,9 +17,9 @@ func newStatus(d deps) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "status",
 		Short: "Show a service on one screen",
-		Long: "Show what a context leads to: whether the app answers, and, with an API token, what\n" +
-			"its service is made of and what setup would change. A relay on this machine, and a\n" +
-			"service without an API token, are looked at from outside.\n\n" +
+		Long: "Show what a context leads to: whether the app answers and, with an API token,\n" +
+			"what its service is made of and what setup would change. A relay on this\n" +
+			"machine, and a service without an API token, are looked at from outside.\n\n" +
 			"Nothing is sent through the service and nothing is changed; doctor looks further.",
 		Example: "  pubsubctl status\n" +
 			"  pubsubctl status -c chat --json --jq .service.version",

@@ -70,11 +70,6 @@ func (w *watched) look() (string, <-chan struct{}) {
 	return w.buf.String(), w.grew
 }
 
-// String is the text so far.
-func (w *watched) String() string {
-	text, _ := w.look()
-	return text
-}
 
 // await waits until the text holds a match of the expression.
 func (w *watched) await(t *testing.T, expression string) {

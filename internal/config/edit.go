@@ -134,16 +134,17 @@ func (c Context) pairs() []pair {
 		{"url", quoted(c.URL)},
 		{"service_id", quoted(c.ServiceID)},
 		{"api_token", quoted(c.APIToken.source())},
+		{"api_url", quoted(c.APIURL)},
 		{"key", ""},
 		{"token", quoted(c.Token.source())},
 		{"fastly_key", quoted(c.FastlyKey.source())},
 		{"protected", ""},
 	}
 	if c.Key.ID != "" {
-		p[3].value = "{ id = " + quoted(c.Key.ID) + ", secret = " + quoted(c.Key.Secret.source()) + " }"
+		p[4].value = "{ id = " + quoted(c.Key.ID) + ", secret = " + quoted(c.Key.Secret.source()) + " }"
 	}
 	if c.Protected {
-		p[6].value = "true"
+		p[7].value = "true"
 	}
 	return p
 }

@@ -29,6 +29,8 @@ type Context struct {
 	URL       string
 	ServiceID string
 	APIToken  Ref
+	// APIURL is where the platform's API is, if not at Fastly's own address.
+	APIURL    string
 	Key       Key
 	Token     Ref
 	FastlyKey Ref
@@ -64,6 +66,7 @@ type fileContext struct {
 	URL       string   `toml:"url"`
 	ServiceID string   `toml:"service_id"`
 	APIToken  string   `toml:"api_token"`
+	APIURL    string   `toml:"api_url"`
 	Key       *fileKey `toml:"key"`
 	Token     string   `toml:"token"`
 	FastlyKey string   `toml:"fastly_key"`
@@ -155,7 +158,12 @@ func (f fileContext) context(path, text, name string) (Context, error) {
 			return Context{}, at(BadValue, "url", "url "+err.Error())
 		}
 	}
-	c := Context{URL: f.URL, ServiceID: f.ServiceID, Protected: f.Protected,
+	if f.APIURL != "" {
+		if err := CheckURL(f.APIURL); err != nil {
+			return Context{}, at(BadValue, "api_url", "api_url "+err.Error())
+		}
+	}
+	c := Context{URL: f.URL, ServiceID: f.ServiceID, APIURL: f.APIURL, Protected: f.Protected,
 		APIToken: ParseRef(f.APIToken), Token: ParseRef(f.Token), FastlyKey: ParseRef(f.FastlyKey)}
 	if c.APIToken.IsLiteral() {
 		return Context{}, at(SecretLiteral, "api_token", "api_token must be a reference: env:, keyring:, file: or cmd:")

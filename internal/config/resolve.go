@@ -160,7 +160,7 @@ func (r resolver) fill(s *Settings, ctx Context) error {
 	}
 	s.APIURL = r.first("api-url", "FASTLY_API_ENDPOINT", "", "")
 	if !s.APIURL.IsSet() {
-		s.APIURL = r.first("", "FASTLY_API_URL", "", "")
+		s.APIURL = r.first("", "FASTLY_API_URL", "", ctx.APIURL)
 	}
 	if s.URL.IsSet() {
 		if err := CheckURL(s.URL.Text); err != nil {

@@ -309,19 +309,23 @@ func TestS69APITokenPrecedence(t *testing.T) {
 	}
 }
 
-// TestS70EndpointPrecedence: the Fastly CLI's variable wins over its library's.
+// TestS70EndpointPrecedence: the Fastly CLI's variable wins over its library's, and
+// both over the context.
 func TestS70EndpointPrecedence(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, map[string]string{"config.toml": "version = 1\ncurrent = \"a\"\n[contexts.a]\napi_url = \"https://context\"\n"})
 	w.env = map[string]string{"FASTLY_API_ENDPOINT": "https://cli", "FASTLY_API_URL": "https://library"}
 	w.flags = map[string]string{"api-url": "https://flag"}
-	for _, want := range []string{"https://flag", "https://cli", "https://library"} {
+	for _, want := range []string{"https://flag", "https://cli", "https://library", "https://context"} {
 		if s, err := w.resolve(); err != nil || s.APIURL.Text != want {
 			t.Errorf("%v, %v, want %s", s.APIURL, err, want)
 		}
-		if w.flags != nil {
+		switch {
+		case w.flags != nil:
 			w.flags = nil
-		} else {
+		case w.env["FASTLY_API_ENDPOINT"] != "":
 			delete(w.env, "FASTLY_API_ENDPOINT")
+		default:
+			w.env = nil
 		}
 	}
 }

@@ -9,9 +9,13 @@ import (
 	"github.com/pubsubctl/pubsubctl/internal/client"
 )
 
-// selfTestTries is how often a way is tried: what was just activated, and a key
-// just made, reach the places of the network one after the other.
-const selfTestTries = 3
+// How often a way is tried, and how long is waited in between: what was just
+// activated, and a key just made, reach the places of the network one after the
+// other.
+const (
+	selfTestTries = 3
+	selfTestPause = time.Second
+)
 
 // SelfTestError is a message that did not come back.
 type SelfTestError struct {
@@ -58,16 +62,15 @@ func (l Look) tryWay(ctx context.Context, way string, o client.PublishOptions) (
 		if cause := context.Cause(ctx); cause != nil {
 			return 0, cause
 		}
-		if try == selfTestTries || !passing(echo.Err) {
+		if e, is := errors.AsType[*client.Error](echo.Err); try == selfTestTries || is && e.Refusal() {
 			return 0, &SelfTestError{Way: way, Opened: opened.Err == nil, Err: echo.Err}
 		}
+		select {
+		case <-time.After(selfTestPause):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
 	}
-}
-
-// passing reports whether a failure may be over in a moment.
-func passing(err error) bool {
-	e, ok := errors.AsType[*client.Error](err)
-	return !ok || !e.Refusal() || e.Reason == "unknown_key" || e.Reason == "publish_failed"
 }
 
 // millis is a short time for people.

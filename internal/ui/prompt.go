@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
+	"time"
 
 	"golang.org/x/term"
 )
@@ -67,12 +69,6 @@ func (s *Streams) AskSecret(ctx context.Context, question, answered string) (str
 	if err != nil {
 		return "", err
 	}
-	s.mu.Lock()
-	_, err = fmt.Fprintf(s.Err, "%s ", Escape(question))
-	s.mu.Unlock()
-	if err != nil {
-		return "", err
-	}
 	type reply struct {
 		line []byte
 		err  error
@@ -82,6 +78,8 @@ func (s *Streams) AskSecret(ctx context.Context, question, answered string) (str
 		line, err := term.ReadPassword(fd)
 		answer <- reply{line, err}
 	}()
+	awaitHidden(fd, shown) // whoever answers at once would be seen
+	s.raw(Escape(question) + " ")
 	select {
 	case r := <-answer:
 		s.raw("\n") // the one typed did not show
@@ -94,5 +92,24 @@ func (s *Streams) AskSecret(ctx context.Context, question, answered string) (str
 	case <-ctx.Done():
 		s.raw("\n")
 		return "", errors.Join(context.Cause(ctx), term.Restore(fd, shown))
+	}
+}
+
+// hideWithin is how long a terminal may take to stop showing what is typed.
+const hideWithin = time.Second
+
+// awaitHidden waits until a terminal has left the modes it had.
+func awaitHidden(fd int, before *term.State) {
+	tick, late := time.NewTicker(time.Millisecond), time.After(hideWithin)
+	defer tick.Stop()
+	for {
+		if now, err := term.GetState(fd); err != nil || !reflect.DeepEqual(now, before) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return
+		}
 	}
 }

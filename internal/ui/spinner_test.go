@@ -54,7 +54,10 @@ func TestMarkedLinesAlign(t *testing.T) {
 	s, errs := quiet()
 	s.Marked(MarkOK, "a %s", "b")
 	s.Marked(MarkFail, "c")
-	if got := errs.String(); got != "ok    a b\nFAIL  c\n" {
+	s.Signed(Green, "+", " d")
+	s.ErrColor = true
+	s.Signed(Green, "+", " e")
+	if got := errs.String(); got != "ok    a b\nFAIL  c\n+ d\n\x1b[32m+\x1b[0m e\n" {
 		t.Errorf("%q", got)
 	}
 	s.Settle(Settings{JSON: true})

@@ -151,6 +151,13 @@ func (s *Streams) Marked(m Mark, format string, args ...any) {
 	s.line(m.Style().Paint(s.ErrColor, word)+strings.Repeat(" ", max(1, 6-Columns(word))), fmt.Sprintf(format, args...))
 }
 
+// Signed is Note with a coloured sign in front, for the lines of a plan.
+func (s *Streams) Signed(style Style, sign, text string) {
+	if !s.JSON && !s.Quiet {
+		s.line(style.Paint(s.ErrColor, Escape(sign)), text)
+	}
+}
+
 // line writes one line; an error is not reported, because there is nowhere to.
 func (s *Streams) line(mark, text string) {
 	s.mu.Lock()
