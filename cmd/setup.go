@@ -185,6 +185,9 @@ func (w *setupWork) printPlan(plan *provision.Plan) error {
 		style, sign, rest := planLine(line)
 		b.WriteString(style.Paint(w.d.io.OutColor, sign) + ui.Escape(rest) + "\n")
 	}
+	if plan.Has(provision.StepService) && plan.ServiceID == "" {
+		w.d.io.Note("names that are made up here are made up anew when it is done")
+	}
 	_, err := io.WriteString(w.d.io.Out, b.String())
 	return err
 }

@@ -70,7 +70,6 @@ func (w *watched) look() (string, <-chan struct{}) {
 	return w.buf.String(), w.grew
 }
 
-
 // await waits until the text holds a match of the expression.
 func (w *watched) await(t *testing.T, expression string) {
 	t.Helper()

@@ -56,7 +56,11 @@ type Action struct {
 
 // Text is the action on one line, without its mark.
 func (a Action) Text() string {
-	s := fmt.Sprintf("%-8s %-13s %s", a.Verb, a.Step, a.Object)
+	step := string(a.Step)
+	if step == string(a.Verb) {
+		step = "" // it would say the same twice
+	}
+	s := fmt.Sprintf("%-8s %-13s %s", a.Verb, step, a.Object)
 	switch {
 	case a.Before != "" && a.After != "":
 		s += ": " + a.Before + " -> " + a.After

@@ -30,6 +30,9 @@ func (r *run) takeToken(ctx context.Context) (string, error) {
 		return "", err
 	}
 	old := r.led.TokenID
+	if made.ID == "" && r.led.TokenMark == r.led.Mark(token) { // given again, but made here
+		made.ID, made.Name = r.led.TokenID, r.led.TokenName
+	}
 	r.token = token
 	r.led.Secret, r.led.TokenMark, r.led.TokenID, r.led.TokenName = stored.Digest, r.led.Mark(token), made.ID, made.Name
 	if err := r.led.save(); err != nil {
