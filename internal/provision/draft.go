@@ -101,8 +101,7 @@ func (r *run) open(ctx context.Context) error {
 	if !slices.Contains(r.led.Versions, number) {
 		r.led.Versions = append(r.led.Versions, number)
 	}
-	r.led.Intent = nil
-	if err := r.led.save(); err != nil {
+	if err := r.led.drop(ObjectVersion, cloneOf(base)); err != nil {
 		return err
 	}
 	r.draft = &draft{number: number}
@@ -127,9 +126,9 @@ func (r *run) editable(ctx context.Context, s fastly.Service, base fastly.Versio
 // clone copies the base. Each call makes a version, so a lost answer is looked
 // for: the one version that is newer than all before and has the base's comment.
 func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) (int, error) {
-	name := fmt.Sprintf("clone of version %d", base.Number)
-	if r.led.intends(ObjectVersion, name) {
-		before, _ := strconv.Atoi(strings.Join(r.led.Intent.Seen, ""))
+	name := cloneOf(base)
+	if i, open := r.led.intent(ObjectVersion, name); open {
+		before, _ := strconv.Atoi(strings.Join(i.Seen, ""))
 		if n := lostClone(s, base, before); n > 0 {
 			return n, nil
 		}
@@ -155,6 +154,9 @@ func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) 
 		}
 	}
 }
+
+// cloneOf is what the intent to clone a version is called.
+func cloneOf(base fastly.Version) string { return fmt.Sprintf("clone of version %d", base.Number) }
 
 // lostClone finds the version that a clone without an answer has made; 0 if there
 // is none, or if one of several may be somebody else's.
@@ -277,13 +279,7 @@ func (r *run) oneName(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = r.make(ctx, ObjectDomain, name, func(ctx context.Context) (string, error) {
-		all, err := r.env.API.CustomDomains(ctx)
-		for _, d := range all {
-			if d.Name == name && d.ServiceID == r.service.ID {
-				return d.ID, nil
-			}
-		}
-		return "", err
+		return customDomain(ctx, r.env.API, r.service.ID, name)
 	}, func(ctx context.Context) (string, error) {
 		d, err := r.env.API.CreateCustomDomain(ctx, r.service.ID, name)
 		return d.ID, err

@@ -140,7 +140,7 @@ func (r *run) takeKey(ctx context.Context) (string, error) {
 	if !slices.Contains(r.led.Keys, k.ID) {
 		r.led.Keys = append(r.led.Keys, k.ID)
 	}
-	if err := r.made(ObjectKey, k.ID, k.ID); err != nil {
+	if err := r.led.done(store.ID, Object{Kind: ObjectKey, ID: k.ID, Name: k.ID}); err != nil {
 		return "", err
 	}
 	l := r.env.Look
@@ -171,7 +171,7 @@ func (r *run) newKey(ctx context.Context, store string) (Key, error) {
 	case errors.Is(err, ErrAdminOff):
 		return r.putKey(ctx, store)
 	case errors.Is(err, ErrNoKeyStore), errors.Is(err, ErrAdminRefused):
-		return k, r.dropIntent(err)
+		return k, r.dropIntent(ObjectKey, store, err)
 	}
 	// Whatever came instead of an answer, the key may have been made.
 	if now, err = r.env.API.KVKeys(ctx, store); err != nil {
@@ -186,7 +186,8 @@ func (r *run) newKey(ctx context.Context, store string) (Key, error) {
 // lostKey is the one key that was not there before; none if there is not exactly
 // one such, or if it is no key of the app's making.
 func (r *run) lostKey(ctx context.Context, store string, now []string) (Key, error) {
-	fresh := slices.DeleteFunc(slices.Clone(now), func(id string) bool { return slices.Contains(r.led.Intent.Seen, id) })
+	i, _ := r.led.intent(ObjectKey, store)
+	fresh := slices.DeleteFunc(slices.Clone(now), func(id string) bool { return slices.Contains(i.Seen, id) })
 	if len(fresh) != 1 {
 		return Key{}, nil
 	}
