@@ -71,6 +71,9 @@ func (r *run) settle() error {
 		return nil
 	}
 	id := r.is.Service.ID
+	if r.led.file == "" { // a ledger that exists keeps the name by which setup finds it
+		r.led.ServiceID, r.led.ServiceName = id, r.is.Service.Name
+	}
 	if strings.Contains(r.is.Service.Comment, r.led.Install) && !r.led.knows(ObjectService, id) {
 		r.led.ServiceID = id
 		if err := r.led.done(r.is.Service.Name, Object{Kind: ObjectService, ID: id, Name: r.is.Service.Name}); err != nil {

@@ -129,8 +129,8 @@ func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) 
 	name := cloneOf(base)
 	if i, open := r.led.intent(ObjectVersion, name); open {
 		before, _ := strconv.Atoi(strings.Join(i.Seen, ""))
-		if n := lostClone(s, base, before); n > 0 {
-			return n, nil
+		if n, err := r.lostClone(ctx, s, base, before); err != nil || n > 0 {
+			return n, err
 		}
 	}
 	newest := s.Latest().Number
@@ -149,8 +149,8 @@ func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) 
 		if err != nil {
 			return 0, err
 		}
-		if n := lostClone(now, base, newest); n > 0 {
-			return n, nil
+		if n, err := r.lostClone(ctx, now, base, newest); err != nil || n > 0 {
+			return n, err
 		}
 	}
 }
@@ -159,24 +159,46 @@ func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) 
 func cloneOf(base fastly.Version) string { return fmt.Sprintf("clone of version %d", base.Number) }
 
 // lostClone finds the version that a clone without an answer has made; 0 if there
-// is none, or if one of several may be somebody else's.
-func lostClone(s fastly.Service, base fastly.Version, newest int) int {
+// is none, or if one of several may be somebody else's, or if it has been edited.
+func (r *run) lostClone(ctx context.Context, s fastly.Service, base fastly.Version, newest int) (int, error) {
 	found := 0
 	for _, v := range s.Versions {
 		if v.Number <= newest || v.Locked || v.Comment != base.Comment {
 			continue
 		}
 		if found > 0 {
-			return 0
+			return 0, nil
 		}
 		found = v.Number
 	}
-	return found
+	if found == 0 {
+		return 0, nil
+	}
+	original, copied := draft{number: base.Number}, draft{number: found}
+	if err := gather(ctx, func(ctx context.Context) error { return r.readInto(ctx, &original) },
+		func(ctx context.Context) error { return r.readInto(ctx, &copied) }); err != nil {
+		return 0, err
+	}
+	if !copied.equals(original) {
+		return 0, nil
+	}
+	return found, nil
+}
+
+// equals reports whether two versions have the same content. Links have other ids
+// in each.
+func (d draft) equals(other draft) bool {
+	same := func(a, b fastly.Link) bool { return a.Name == b.Name && a.Kind == b.Kind && a.StoreID == b.StoreID }
+	return slices.Equal(d.domains, other.domains) && slices.Equal(d.backends, other.backends) &&
+		slices.EqualFunc(d.links, other.links, same) && d.program.FilesHash == other.program.FilesHash
 }
 
 // read reads what is in the draft.
-func (r *run) read(ctx context.Context) error {
-	id, d, api := r.service.ID, r.draft, r.env.API
+func (r *run) read(ctx context.Context) error { return r.readInto(ctx, r.draft) }
+
+// readInto reads what is in a version.
+func (r *run) readInto(ctx context.Context, d *draft) error {
+	id, api := r.service.ID, r.env.API
 	return gather(ctx,
 		into(&d.domains, func(ctx context.Context) ([]fastly.Domain, error) { return api.Domains(ctx, id, d.number) }),
 		into(&d.backends, func(ctx context.Context) ([]fastly.Backend, error) { return api.Backends(ctx, id, d.number) }),
@@ -329,5 +351,8 @@ func (r *run) link(ctx context.Context, name string, kind fastly.Kind, store str
 	})
 }
 
-// isMarked reports whether a comment is that of a version of setup's.
-func isMarked(comment string) bool { return strings.HasPrefix(comment, markerStart) }
+// isMarked reports whether a version is a draft of setup's. A clone of one that was
+// is not: its comment carries another number.
+func isMarked(v fastly.Version) bool {
+	return strings.HasPrefix(v.Comment, markerStart) && strings.HasSuffix(v.Comment, " v="+itoa(v.Number))
+}

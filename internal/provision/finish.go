@@ -170,10 +170,11 @@ func (r *run) newKey(ctx context.Context, store string) (Key, error) {
 		return k, nil
 	case errors.Is(err, ErrAdminOff):
 		return r.putKey(ctx, store)
-	case errors.Is(err, ErrNoKeyStore), errors.Is(err, ErrAdminRefused):
+	case errors.Is(err, ErrNoKeyStore), errors.Is(err, ErrAdminRefused), errors.Is(err, ErrPlainURL):
 		return k, r.dropIntent(ObjectKey, store, err)
 	}
 	// Whatever came instead of an answer, the key may have been made.
+	r.wrote = true
 	if now, err = r.env.API.KVKeys(ctx, store); err != nil {
 		return k, err
 	}
@@ -208,9 +209,15 @@ func (r *run) putKey(ctx context.Context, store string) (Key, error) {
 	return k, r.did(r.env.API.PutKVItem(ctx, store, k.ID, []byte(k.Value.Reveal()), true))
 }
 
+// ErrPlainURL is an address of the app to which no credential is sent.
+var ErrPlainURL = errors.New("the app's address is not https, and no credential is sent in the clear")
+
 // askForKey shows the app the publish token, which can do least. The operator's own
 // goes only to an address that is proven to be the service's.
 func (r *run) askForKey(ctx context.Context) (Key, error) {
+	if !strings.HasPrefix(r.report.URL, "https://") && !isLoopback(r.report.URL) {
+		return Key{}, ErrPlainURL
+	}
 	a := Admin{URL: r.report.URL, FastlyKey: r.token, HTTP: r.env.Look.HTTP, UserAgent: r.env.Look.UserAgent, Timeout: r.env.Look.Timeout}
 	err := ErrAdminRefused
 	if r.token.Reveal() != "" {
@@ -219,9 +226,6 @@ func (r *run) askForKey(ctx context.Context) (Key, error) {
 			return k, err
 		}
 	}
-	if !isLoopback(a.URL) && a.URL != "https://"+r.self {
-		return Key{}, err
-	}
 	if proven, look := r.proven(ctx); look != nil || !proven {
 		return Key{}, errors.Join(err, look)
 	}
@@ -229,11 +233,14 @@ func (r *run) askForKey(ctx context.Context) (Key, error) {
 	return a.Create(ctx)
 }
 
-// proven reports whether the app's address is the service's: this machine, or a
-// domain of the active version.
+// proven reports whether the app's address is the service's: a domain of the active
+// version. This machine is as good in a rehearsal, where the platform is on it too.
 func (r *run) proven(ctx context.Context) (bool, error) {
-	if isLoopback(r.report.URL) {
-		return true, nil
+	switch {
+	case isLoopback(r.report.URL):
+		return isLoopback(r.env.Endpoint), nil
+	case r.report.URL != "https://"+r.self:
+		return false, nil
 	}
 	s, err := r.env.API.Service(ctx, r.service.ID)
 	if err != nil || s.Active == 0 {

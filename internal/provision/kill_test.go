@@ -73,11 +73,6 @@ func killings() map[string]killing {
 			}
 			r.keyKept(a, r.active())
 		}},
-		"late edge": {before: func(r *rig) {
-			if err := r.fake.Preset("eventual=20ms"); err != nil {
-				r.t.Fatal(err)
-			}
-		}, check: (*rig).whole},
 	}
 }
 
@@ -136,7 +131,6 @@ func TestKilledTwice(t *testing.T) {
 func TestTeardownOfWhatWasKilled(t *testing.T) {
 	all := killings()
 	all["plain"] = killing{}
-	delete(all, "late edge") // the edge has no part in it
 	for name, s := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -222,7 +222,17 @@ func (b *Book) All() ([]*Ledger, error) {
 		}
 		all = append(all, l)
 	}
-	return all, nil
+	return withoutEarlier(all), nil
+}
+
+// withoutEarlier drops a ledger from before its service had an id, if the one that
+// took its place is there: a run that ends between the two leaves both.
+func withoutEarlier(all []*Ledger) []*Ledger {
+	later := map[string]bool{}
+	for _, l := range all {
+		later[l.Install] = later[l.Install] || l.ServiceID != ""
+	}
+	return slices.DeleteFunc(all, func(l *Ledger) bool { return l.ServiceID == "" && later[l.Install] })
 }
 
 func (b *Book) read(name string) (*Ledger, error) {

@@ -253,7 +253,7 @@ func (t *Teardown) withdraw(ctx context.Context, base int, out []func(context.Co
 		return err
 	}
 	if now.Active != base {
-		return fmt.Errorf("version %d was activated by someone else meanwhile", now.Active)
+		return &MovedError{base, now.Active}
 	}
 	return t.api.Activate(ctx, t.ServiceID, draft.Number)
 }
