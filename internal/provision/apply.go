@@ -71,14 +71,17 @@ func (r *run) settle() error {
 		return nil
 	}
 	id := r.is.Service.ID
+	if r.led.file == "" { // a ledger that exists keeps the name by which setup finds it
+		r.led.ServiceID, r.led.ServiceName = id, r.is.Service.Name
+	}
 	if strings.Contains(r.is.Service.Comment, r.led.Install) && !r.led.knows(ObjectService, id) {
 		r.led.ServiceID = id
-		if err := r.led.done(Object{Kind: ObjectService, ID: id, Name: r.is.Service.Name}); err != nil {
+		if err := r.led.done(r.is.Service.Name, Object{Kind: ObjectService, ID: id, Name: r.is.Service.Name}); err != nil {
 			return err
 		}
 	}
 	if r.is.Fanout && r.led.intends(ObjectFanout, id) {
-		return r.led.done(Object{Kind: ObjectFanout, ID: id, Name: "Fanout"})
+		return r.led.done(id, Object{Kind: ObjectFanout, ID: id, Name: "Fanout"})
 	}
 	return nil
 }
@@ -148,48 +151,49 @@ func (r *run) made(kind, name, id string) error {
 	if kind == ObjectService {
 		r.led.ServiceID = id
 	}
-	return r.led.done(Object{Kind: kind, ID: id, Name: name})
+	return r.led.done(name, Object{Kind: kind, ID: id, Name: name})
 }
 
 // make makes something that outlives the run and whose answer may get lost. It
 // notes the intent first. If there is one already, or no answer came, it looks for
-// the object before it makes one; it makes at most two attempts.
+// the object before it makes one; it makes at most two attempts. What turns out to
+// be there although no attempt can have made it is somebody's: it is used, and stays.
 func (r *run) make(ctx context.Context, kind, name string, find, create func(context.Context) (id string, err error)) (string, error) {
-	look := r.led.intends(kind, name)
+	ours := r.led.intends(kind, name)
+	look := ours
 	if err := r.led.begin(Intent{Kind: kind, Name: name}); err != nil {
 		return "", err
 	}
 	for try := 0; ; try++ {
 		if look {
-			if id, err := find(ctx); err != nil || id != "" {
-				return id, r.unless(err, kind, name, id)
+			id, err := find(ctx)
+			switch {
+			case err != nil:
+				return "", err
+			case id != "" && ours:
+				return id, r.made(kind, name, id)
+			case id != "":
+				r.led.settled(kind, name)
+				return id, r.led.adopt(Object{Kind: kind, ID: id, Name: name})
 			}
 		}
 		id, err := create(ctx)
 		if r.did(err) == nil {
 			return id, r.made(kind, name, id)
 		}
+		ours = ours || fastly.Uncertain(err)
 		if look = fastly.Uncertain(err) || fastly.Exists(err); try > 0 || !look {
 			if !look {
-				err = r.dropIntent(err)
+				err = r.dropIntent(kind, name, err)
 			}
 			return "", err
 		}
 	}
 }
 
-// unless is made without an error before it.
-func (r *run) unless(err error, kind, name, id string) error {
-	if err != nil {
-		return err
-	}
-	return r.made(kind, name, id)
-}
-
 // dropIntent forgets an intent of which it is certain that nothing came.
-func (r *run) dropIntent(err error) error {
-	r.led.Intent = nil
-	if failed := r.led.save(); failed != nil {
+func (r *run) dropIntent(kind, name string, err error) error {
+	if failed := r.led.drop(kind, name); failed != nil {
 		return failed
 	}
 	return err
@@ -251,7 +255,7 @@ func (r *run) takeFanout(ctx context.Context) error {
 	err := r.did(r.env.API.EnableFanout(ctx, id))
 	switch {
 	case err == nil:
-		return r.made(ObjectFanout, "Fanout", id)
+		return r.led.done(id, Object{Kind: ObjectFanout, ID: id, Name: "Fanout"})
 	case fastly.Uncertain(err):
 		return err
 	case fastly.Entitlement(err):
@@ -259,7 +263,7 @@ func (r *run) takeFanout(ctx context.Context) error {
 			err = &EntitlementError{id, err}
 		}
 	}
-	return r.dropIntent(err)
+	return r.dropIntent(ObjectFanout, id, err)
 }
 
 // takeStore makes a store and its link, and sets the switches in the config store.
@@ -304,13 +308,7 @@ func (r *run) findOrMake(ctx context.Context, link string, kind fastly.Kind) (fa
 		}
 	}
 	id, err := r.make(ctx, storeKind(kind), name, func(ctx context.Context) (string, error) {
-		all, err := r.env.API.Stores(ctx, kind)
-		for _, s := range all {
-			if s.Name == name {
-				return s.ID, nil
-			}
-		}
-		return "", err
+		return storeNamed(ctx, r.env.API, kind, name)
 	}, func(ctx context.Context) (string, error) {
 		s, err := r.env.API.CreateStore(ctx, kind, name)
 		return s.ID, err

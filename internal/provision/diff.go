@@ -65,6 +65,8 @@ func (d *differ) step(step Step) error {
 	case StepActivate:
 		d.activate(wanted)
 		return nil
+	case StepDomain: // a backend must not lead to a name that the service does not have
+		wanted = wanted || d.spec.wants(StepBackendSelf)
 	case StepPublishToken:
 		wanted = wanted || d.newSecrets
 	case StepSigningKey:

@@ -101,8 +101,7 @@ func (r *run) open(ctx context.Context) error {
 	if !slices.Contains(r.led.Versions, number) {
 		r.led.Versions = append(r.led.Versions, number)
 	}
-	r.led.Intent = nil
-	if err := r.led.save(); err != nil {
+	if err := r.led.drop(ObjectVersion, cloneOf(base)); err != nil {
 		return err
 	}
 	r.draft = &draft{number: number}
@@ -127,11 +126,11 @@ func (r *run) editable(ctx context.Context, s fastly.Service, base fastly.Versio
 // clone copies the base. Each call makes a version, so a lost answer is looked
 // for: the one version that is newer than all before and has the base's comment.
 func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) (int, error) {
-	name := fmt.Sprintf("clone of version %d", base.Number)
-	if r.led.intends(ObjectVersion, name) {
-		before, _ := strconv.Atoi(strings.Join(r.led.Intent.Seen, ""))
-		if n := lostClone(s, base, before); n > 0 {
-			return n, nil
+	name := cloneOf(base)
+	if i, open := r.led.intent(ObjectVersion, name); open {
+		before, _ := strconv.Atoi(strings.Join(i.Seen, ""))
+		if n, err := r.lostClone(ctx, s, base, before); err != nil || n > 0 {
+			return n, err
 		}
 	}
 	newest := s.Latest().Number
@@ -150,31 +149,56 @@ func (r *run) clone(ctx context.Context, s fastly.Service, base fastly.Version) 
 		if err != nil {
 			return 0, err
 		}
-		if n := lostClone(now, base, newest); n > 0 {
-			return n, nil
+		if n, err := r.lostClone(ctx, now, base, newest); err != nil || n > 0 {
+			return n, err
 		}
 	}
 }
 
+// cloneOf is what the intent to clone a version is called.
+func cloneOf(base fastly.Version) string { return fmt.Sprintf("clone of version %d", base.Number) }
+
 // lostClone finds the version that a clone without an answer has made; 0 if there
-// is none, or if one of several may be somebody else's.
-func lostClone(s fastly.Service, base fastly.Version, newest int) int {
+// is none, or if one of several may be somebody else's, or if it has been edited.
+func (r *run) lostClone(ctx context.Context, s fastly.Service, base fastly.Version, newest int) (int, error) {
 	found := 0
 	for _, v := range s.Versions {
 		if v.Number <= newest || v.Locked || v.Comment != base.Comment {
 			continue
 		}
 		if found > 0 {
-			return 0
+			return 0, nil
 		}
 		found = v.Number
 	}
-	return found
+	if found == 0 {
+		return 0, nil
+	}
+	original, copied := draft{number: base.Number}, draft{number: found}
+	if err := gather(ctx, func(ctx context.Context) error { return r.readInto(ctx, &original) },
+		func(ctx context.Context) error { return r.readInto(ctx, &copied) }); err != nil {
+		return 0, err
+	}
+	if !copied.equals(original) {
+		return 0, nil
+	}
+	return found, nil
+}
+
+// equals reports whether two versions have the same content. Links have other ids
+// in each.
+func (d draft) equals(other draft) bool {
+	same := func(a, b fastly.Link) bool { return a.Name == b.Name && a.Kind == b.Kind && a.StoreID == b.StoreID }
+	return slices.Equal(d.domains, other.domains) && slices.Equal(d.backends, other.backends) &&
+		slices.EqualFunc(d.links, other.links, same) && d.program.FilesHash == other.program.FilesHash
 }
 
 // read reads what is in the draft.
-func (r *run) read(ctx context.Context) error {
-	id, d, api := r.service.ID, r.draft, r.env.API
+func (r *run) read(ctx context.Context) error { return r.readInto(ctx, r.draft) }
+
+// readInto reads what is in a version.
+func (r *run) readInto(ctx context.Context, d *draft) error {
+	id, api := r.service.ID, r.env.API
 	return gather(ctx,
 		into(&d.domains, func(ctx context.Context) ([]fastly.Domain, error) { return api.Domains(ctx, id, d.number) }),
 		into(&d.backends, func(ctx context.Context) ([]fastly.Backend, error) { return api.Backends(ctx, id, d.number) }),
@@ -277,13 +301,7 @@ func (r *run) oneName(ctx context.Context, name string) error {
 		return err
 	}
 	_, err = r.make(ctx, ObjectDomain, name, func(ctx context.Context) (string, error) {
-		all, err := r.env.API.CustomDomains(ctx)
-		for _, d := range all {
-			if d.Name == name && d.ServiceID == r.service.ID {
-				return d.ID, nil
-			}
-		}
-		return "", err
+		return customDomain(ctx, r.env.API, r.service.ID, name)
 	}, func(ctx context.Context) (string, error) {
 		d, err := r.env.API.CreateCustomDomain(ctx, r.service.ID, name)
 		return d.ID, err
@@ -333,5 +351,8 @@ func (r *run) link(ctx context.Context, name string, kind fastly.Kind, store str
 	})
 }
 
-// isMarked reports whether a comment is that of a version of setup's.
-func isMarked(comment string) bool { return strings.HasPrefix(comment, markerStart) }
+// isMarked reports whether a version is a draft of setup's. A clone of one that was
+// is not: its comment carries another number.
+func isMarked(v fastly.Version) bool {
+	return strings.HasPrefix(v.Comment, markerStart) && strings.HasSuffix(v.Comment, " v="+itoa(v.Number))
+}

@@ -140,7 +140,7 @@ func (r *run) takeKey(ctx context.Context) (string, error) {
 	if !slices.Contains(r.led.Keys, k.ID) {
 		r.led.Keys = append(r.led.Keys, k.ID)
 	}
-	if err := r.made(ObjectKey, k.ID, k.ID); err != nil {
+	if err := r.led.done(store.ID, Object{Kind: ObjectKey, ID: k.ID, Name: k.ID}); err != nil {
 		return "", err
 	}
 	l := r.env.Look
@@ -170,10 +170,11 @@ func (r *run) newKey(ctx context.Context, store string) (Key, error) {
 		return k, nil
 	case errors.Is(err, ErrAdminOff):
 		return r.putKey(ctx, store)
-	case errors.Is(err, ErrNoKeyStore), errors.Is(err, ErrAdminRefused):
-		return k, r.dropIntent(err)
+	case errors.Is(err, ErrNoKeyStore), errors.Is(err, ErrAdminRefused), errors.Is(err, ErrPlainURL):
+		return k, r.dropIntent(ObjectKey, store, err)
 	}
 	// Whatever came instead of an answer, the key may have been made.
+	r.wrote = true
 	if now, err = r.env.API.KVKeys(ctx, store); err != nil {
 		return k, err
 	}
@@ -186,7 +187,8 @@ func (r *run) newKey(ctx context.Context, store string) (Key, error) {
 // lostKey is the one key that was not there before; none if there is not exactly
 // one such, or if it is no key of the app's making.
 func (r *run) lostKey(ctx context.Context, store string, now []string) (Key, error) {
-	fresh := slices.DeleteFunc(slices.Clone(now), func(id string) bool { return slices.Contains(r.led.Intent.Seen, id) })
+	i, _ := r.led.intent(ObjectKey, store)
+	fresh := slices.DeleteFunc(slices.Clone(now), func(id string) bool { return slices.Contains(i.Seen, id) })
 	if len(fresh) != 1 {
 		return Key{}, nil
 	}
@@ -207,9 +209,15 @@ func (r *run) putKey(ctx context.Context, store string) (Key, error) {
 	return k, r.did(r.env.API.PutKVItem(ctx, store, k.ID, []byte(k.Value.Reveal()), true))
 }
 
+// ErrPlainURL is an address of the app to which no credential is sent.
+var ErrPlainURL = errors.New("the app's address is not https, and no credential is sent in the clear")
+
 // askForKey shows the app the publish token, which can do least. The operator's own
 // goes only to an address that is proven to be the service's.
 func (r *run) askForKey(ctx context.Context) (Key, error) {
+	if !strings.HasPrefix(r.report.URL, "https://") && !isLoopback(r.report.URL) {
+		return Key{}, ErrPlainURL
+	}
 	a := Admin{URL: r.report.URL, FastlyKey: r.token, HTTP: r.env.Look.HTTP, UserAgent: r.env.Look.UserAgent, Timeout: r.env.Look.Timeout}
 	err := ErrAdminRefused
 	if r.token.Reveal() != "" {
@@ -218,9 +226,6 @@ func (r *run) askForKey(ctx context.Context) (Key, error) {
 			return k, err
 		}
 	}
-	if !isLoopback(a.URL) && a.URL != "https://"+r.self {
-		return Key{}, err
-	}
 	if proven, look := r.proven(ctx); look != nil || !proven {
 		return Key{}, errors.Join(err, look)
 	}
@@ -228,11 +233,14 @@ func (r *run) askForKey(ctx context.Context) (Key, error) {
 	return a.Create(ctx)
 }
 
-// proven reports whether the app's address is the service's: this machine, or a
-// domain of the active version.
+// proven reports whether the app's address is the service's: a domain of the active
+// version. This machine is as good in a rehearsal, where the platform is on it too.
 func (r *run) proven(ctx context.Context) (bool, error) {
-	if isLoopback(r.report.URL) {
-		return true, nil
+	switch {
+	case isLoopback(r.report.URL):
+		return isLoopback(r.env.Endpoint), nil
+	case r.report.URL != "https://"+r.self:
+		return false, nil
 	}
 	s, err := r.env.API.Service(ctx, r.service.ID)
 	if err != nil || s.Active == 0 {

@@ -41,8 +41,9 @@ type Ledger struct {
 	// Created are the objects that may be removed again; Adopted were there before.
 	Created []Object `json:"created,omitempty"`
 	Adopted []Object `json:"adopted,omitempty"`
-	// Intent is what was about to be made; nil for nothing.
-	Intent *Intent `json:"intent,omitempty"`
+	// Intents are what was about to be made and of which nobody knows yet whether it
+	// was. There may be several: a run of one step leaves those of others alone.
+	Intents []Intent `json:"intents,omitempty"`
 	// Versions are those that were made here.
 	Versions []int `json:"versions,omitempty"`
 	// Secret is the digest of the publish token's entry after it was written here,
@@ -93,6 +94,9 @@ type Intent struct {
 	Seen []string `json:"seen,omitempty"`
 }
 
+// saw reports whether something was there before.
+func (i Intent) saw(id string) bool { return slices.Contains(i.Seen, id) }
+
 // knows reports whether an object was made here, or agreed to be used.
 func (l *Ledger) knows(kind, id string) bool {
 	is := func(o Object) bool { return o.Kind == kind && o.ID == id }
@@ -112,24 +116,46 @@ func (l *Ledger) Made(kind, name string) (Object, bool) {
 	return Object{}, false
 }
 
+// intent gives what was noted about something that was about to be made.
+func (l *Ledger) intent(kind, name string) (i Intent, open bool) {
+	n := slices.IndexFunc(l.Intents, func(i Intent) bool { return i.Kind == kind && i.Name == name })
+	if n < 0 {
+		return Intent{}, false
+	}
+	return l.Intents[n], true
+}
+
 // intends reports whether something was about to be made.
 func (l *Ledger) intends(kind, name string) bool {
-	return l.Intent != nil && l.Intent.Kind == kind && l.Intent.Name == name
+	_, open := l.intent(kind, name)
+	return open
 }
 
 // begin notes that something is about to be made.
 func (l *Ledger) begin(i Intent) error {
-	l.Intent = &i
+	l.settled(i.Kind, i.Name)
+	l.Intents = append(l.Intents, i)
 	return l.save()
 }
 
-// done notes what was made.
-func (l *Ledger) done(o Object) error {
+// settled forgets, in memory, that something was about to be made.
+func (l *Ledger) settled(kind, name string) {
+	l.Intents = slices.DeleteFunc(l.Intents, func(i Intent) bool { return i.Kind == kind && i.Name == name })
+}
+
+// drop forgets an intent of which it is certain that nothing came.
+func (l *Ledger) drop(kind, name string) error {
+	l.settled(kind, name)
+	return l.save()
+}
+
+// done notes what was made, which settles the intent of this name.
+func (l *Ledger) done(intent string, o Object) error {
 	o.Time = l.book.Now().UTC().Truncate(time.Second)
 	if !slices.ContainsFunc(l.Created, func(c Object) bool { return c.Kind == o.Kind && c.ID == o.ID }) {
 		l.Created = append(l.Created, o)
 	}
-	l.Intent = nil
+	l.settled(o.Kind, intent)
 	return l.save()
 }
 
@@ -196,7 +222,17 @@ func (b *Book) All() ([]*Ledger, error) {
 		}
 		all = append(all, l)
 	}
-	return all, nil
+	return withoutEarlier(all), nil
+}
+
+// withoutEarlier drops a ledger from before its service had an id, if the one that
+// took its place is there: a run that ends between the two leaves both.
+func withoutEarlier(all []*Ledger) []*Ledger {
+	later := map[string]bool{}
+	for _, l := range all {
+		later[l.Install] = later[l.Install] || l.ServiceID != ""
+	}
+	return slices.DeleteFunc(all, func(l *Ledger) bool { return l.ServiceID == "" && later[l.Install] })
 }
 
 func (b *Book) read(name string) (*Ledger, error) {

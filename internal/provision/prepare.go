@@ -68,7 +68,7 @@ func mayProvision(t fastly.Token, service string, now time.Time) error {
 // ledger, a new one if there is none.
 func locate(ctx context.Context, env Env, spec Spec) (id string, led *Ledger, err error) {
 	if spec.ServiceID != "" {
-		led, err = env.Book.Of(spec.ServiceID)
+		led, err = Owner(ctx, env.API, env.Book, spec.ServiceID)
 		switch {
 		case err != nil:
 			return "", nil, err
@@ -100,6 +100,33 @@ func locate(ctx context.Context, env Env, spec Spec) (id string, led *Ledger, er
 		led = env.Book.New(spec.Name)
 	}
 	return "", led, nil
+}
+
+// Owner finds the ledger of a service; nil if there is none. A run that ended before
+// it heard of the service it made has left one without an id, which the service's
+// comment names.
+func Owner(ctx context.Context, api fastly.API, b *Book, serviceID string) (*Ledger, error) {
+	all, err := b.All()
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(all, func(l *Ledger) bool { return l.ServiceID == serviceID }); i >= 0 {
+		return all[i], nil
+	}
+	all = slices.DeleteFunc(all, func(l *Ledger) bool { return l.ServiceID != "" })
+	if len(all) == 0 {
+		return nil, nil
+	}
+	s, err := api.Service(ctx, serviceID)
+	if err != nil {
+		return nil, gone(err)
+	}
+	i := slices.IndexFunc(all, func(l *Ledger) bool { return strings.Contains(s.Comment, l.Install) })
+	if i < 0 {
+		return nil, nil
+	}
+	all[i].ServiceID = serviceID
+	return all[i], nil
 }
 
 // named finds the ledger of a service's name; nil if there is none.

@@ -29,7 +29,6 @@ func (r *run) takeToken(ctx context.Context) (string, error) {
 	if r.did(err) != nil {
 		return "", err
 	}
-	old := r.led.TokenID
 	if made.ID == "" && r.led.TokenMark == r.led.Mark(token) { // given again, but made here
 		made.ID, made.Name = r.led.TokenID, r.led.TokenName
 	}
@@ -38,10 +37,8 @@ func (r *run) takeToken(ctx context.Context) (string, error) {
 	if err := r.led.save(); err != nil {
 		return "", err
 	}
-	if old != "" && old != made.ID { // made by an earlier run, and nobody uses it any more
-		if err := r.revoke(ctx, old); err != nil {
-			return "", err
-		}
+	if err := r.revokeUnused(ctx); err != nil { // of earlier runs
+		return "", err
 	}
 	if made.ID != "" {
 		return "made, encrypted and stored", nil
@@ -142,11 +139,11 @@ func tokenName(service string) string { return "pubsubctl publish-token " + serv
 // createToken makes a token for this service and nothing else, in the name of the
 // account if the person may do that, or else in their own.
 func (r *run) createToken(ctx context.Context, l fastly.Login) (fastly.Token, error) {
-	if err := r.revokeOrphans(ctx); err != nil {
-		return fastly.Token{}, err
-	}
 	if err := r.env.API.Sudo(ctx, l); err != nil {
 		return fastly.Token{}, fmt.Errorf("the login is not accepted: %w", err)
+	}
+	if err := r.revokeUnused(ctx); err != nil {
+		return fastly.Token{}, err
 	}
 	want := fastly.NewToken{Name: tokenName(r.service.ID), Scope: scopePublish, Services: []string{r.service.ID}, Automation: true}
 	t, err := r.tokenOnce(ctx, want)
@@ -158,45 +155,61 @@ func (r *run) createToken(ctx context.Context, l fastly.Login) (fastly.Token, er
 	if err != nil {
 		return t, err
 	}
-	return t, r.led.done(Object{Kind: ObjectToken, ID: t.ID, Name: want.Name})
+	return t, r.led.done(want.Name, Object{Kind: ObjectToken, ID: t.ID, Name: want.Name})
 }
 
 // tokenOnce makes a token. One whose answer was lost can do harm and no good, so it
 // is revoked before another is made.
-func (r *run) tokenOnce(ctx context.Context, want fastly.NewToken) (fastly.Token, error) {
-	if err := r.led.begin(Intent{Kind: ObjectToken, Name: want.Name}); err != nil {
-		return fastly.Token{}, err
-	}
-	t, err := r.env.API.CreateToken(ctx, want)
-	if r.did(err) == nil || !fastly.Uncertain(err) {
-		return t, err
-	}
-	if err := r.revokeOrphans(ctx); err != nil {
-		return t, err
-	}
-	t, err = r.env.API.CreateToken(ctx, want)
-	return t, r.did(err)
-}
-
-// revokeOrphans ends the tokens that setup made for the service and never stored.
-func (r *run) revokeOrphans(ctx context.Context) error {
-	all, err := r.env.API.AllTokens(ctx)
-	if err != nil {
-		return err
-	}
-	for _, t := range all {
-		if t.Name == tokenName(r.service.ID) && t.ID != r.led.TokenID {
-			if err := r.revoke(ctx, t.ID); err != nil {
-				return err
-			}
+func (r *run) tokenOnce(ctx context.Context, want fastly.NewToken) (t fastly.Token, err error) {
+	for try := 0; ; try++ {
+		there, err := tokensNamed(ctx, r.env.API, want.Name)
+		if err != nil {
+			return t, err
+		}
+		if err := r.led.begin(Intent{Kind: ObjectToken, Name: want.Name, Seen: there}); err != nil {
+			return t, err
+		}
+		t, err = r.env.API.CreateToken(ctx, want)
+		switch {
+		case r.did(err) == nil:
+			return t, nil
+		case !fastly.Uncertain(err):
+			return t, r.dropIntent(ObjectToken, want.Name, err)
+		case try > 0:
+			return t, err
+		}
+		if err := r.revokeUnused(ctx); err != nil {
+			return t, err
 		}
 	}
-	return nil
 }
 
-func (r *run) revoke(ctx context.Context, id string) error {
-	if err := r.env.API.RevokeToken(ctx, id); err != nil && !fastly.NotFound(err) {
-		return err
+// revokeUnused ends the tokens that setup made for the service and that are not the
+// one in the store, among them those of which no answer told.
+func (r *run) revokeUnused(ctx context.Context) error {
+	var unused []Object
+	for _, o := range r.led.Created {
+		if o.Kind == ObjectToken && o.ID != r.led.TokenID {
+			unused = append(unused, o)
+		}
 	}
-	return r.led.Forget(ObjectToken, id)
+	if i, open := r.led.intent(ObjectToken, tokenName(r.service.ID)); open {
+		lost, err := lostTokens(ctx, r.env.API, i)
+		if err != nil {
+			return err
+		}
+		unused = append(unused, lost...)
+	}
+	for _, o := range unused {
+		if err := r.did(r.env.API.RevokeToken(ctx, o.ID)); err != nil && !fastly.NotFound(err) {
+			return err
+		}
+		if err := r.led.Forget(ObjectToken, o.ID); err != nil {
+			return err
+		}
+	}
+	if r.led.intends(ObjectToken, tokenName(r.service.ID)) {
+		return r.led.drop(ObjectToken, tokenName(r.service.ID))
+	}
+	return nil
 }

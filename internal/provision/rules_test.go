@@ -61,7 +61,7 @@ func TestS8VersionOneIsEdited(t *testing.T) {
 	if r.sent("PUT", "/clone") > 0 || r.active().Number != 1 || r.fake.Snapshot().Services[0].Type != fastlytest.Wasm {
 		t.Errorf("%s", r.story())
 	}
-	if c := r.active().Comment; !isMarked(c) || !strings.HasSuffix(c, " v=1") { // S13
+	if c := r.active().Comment; !isMarked(fastly.Version{Number: 1, Comment: c}) || !strings.HasSuffix(c, " v=1") { // S13
 		t.Errorf("comment %q", c)
 	}
 }

@@ -41,7 +41,6 @@ type Teardown struct {
 	ledger *Ledger
 	// service is nil if it does not exist any more.
 	service *fastly.Service
-	fanout  bool
 }
 
 // TeardownOptions say how far a teardown goes.
@@ -54,18 +53,11 @@ type TeardownOptions struct {
 // nothing. Only what the ledger says was made is removed, and of that only what
 // nobody else uses.
 func PlanTeardown(ctx context.Context, api fastly.API, l *Ledger, o TeardownOptions) (*Teardown, error) {
-	t := &Teardown{ServiceID: l.ServiceID, Name: l.ServiceName, Removals: []Removal{}, Kept: []Spared{}, api: api, ledger: l}
-	if err := settleIntent(ctx, api, l); err != nil {
+	if err := findLost(ctx, api, l); err != nil {
 		return nil, err
 	}
-	service, err := api.Service(ctx, l.ServiceID)
-	switch {
-	case err == nil:
-		t.service, t.Name = &service, service.Name
-		if t.fanout, err = api.Fanout(ctx, l.ServiceID); err != nil {
-			return nil, err
-		}
-	case !fastly.NotFound(err):
+	t := &Teardown{ServiceID: l.ServiceID, Name: l.ServiceName, Removals: []Removal{}, Kept: []Spared{}, api: api, ledger: l}
+	if err := t.look(ctx); err != nil {
 		return nil, err
 	}
 	t.planToken()
@@ -79,6 +71,19 @@ func PlanTeardown(ctx context.Context, api fastly.API, l *Ledger, o TeardownOpti
 		t.keep(a, "it was there before setup")
 	}
 	return t, nil
+}
+
+// look reads the service, if there is one.
+func (t *Teardown) look(ctx context.Context) error {
+	if t.ServiceID == "" {
+		return nil // it was never made
+	}
+	service, err := t.api.Service(ctx, t.ServiceID)
+	if err != nil {
+		return gone(err)
+	}
+	t.service, t.Name = &service, service.Name
+	return nil
 }
 
 // Empty reports whether there is nothing to remove.
@@ -133,7 +138,8 @@ func (t *Teardown) planService(ctx context.Context) error {
 	if t.service != nil && len(ours) > 0 && !strings.Contains(t.service.Comment, t.ledger.Install) {
 		t.keep(ours[0], "its comment does not carry the mark of the ledger, so it may be another one")
 		ours = nil
-	} else if t.service != nil && len(ours) == 0 {
+	}
+	if t.service != nil && len(ours) == 0 {
 		if err := t.planAdopted(ctx); err != nil {
 			return err
 		}
@@ -247,7 +253,7 @@ func (t *Teardown) withdraw(ctx context.Context, base int, out []func(context.Co
 		return err
 	}
 	if now.Active != base {
-		return fmt.Errorf("version %d was activated by someone else meanwhile", now.Active)
+		return &MovedError{base, now.Active}
 	}
 	return t.api.Activate(ctx, t.ServiceID, draft.Number)
 }

@@ -115,6 +115,13 @@ func Entitlement(err error) bool {
 	return false
 }
 
+// Refused reports that the platform answered, and will not do it; asking again, or
+// later, changes nothing.
+func Refused(err error) bool {
+	status := asAPI(err).Status
+	return status/100 == 4 && status != http.StatusTooManyRequests
+}
+
 // Expired reports that the token was good once; Unauthorized that it is not
 // known, or may not do this.
 func Expired(err error) bool { return asAPI(err).Status == http.StatusUnauthorized }
