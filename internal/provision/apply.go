@@ -277,7 +277,9 @@ func (r *run) takeStore(ctx context.Context, step Step) (string, error) {
 		}
 		r.is.Stores[link] = store
 		if step == StepConfigStore {
-			r.is.Items = nil
+			if r.is.Items, err = r.env.API.ConfigItems(ctx, store.ID); err != nil {
+				return "", err
+			}
 		}
 		if _, err := r.edit(ctx, step); err != nil {
 			return "", err
@@ -294,6 +296,9 @@ func (r *run) takeStore(ctx context.Context, step Step) (string, error) {
 func (r *run) findOrMake(ctx context.Context, link string, kind fastly.Kind) (fastly.Store, error) {
 	if s, ok := findStore(r.is, r.led, link, kind); ok {
 		s, err := r.env.API.Store(ctx, kind, s.ID)
+		if err == nil {
+			return s, r.led.adopt(Object{Kind: storeKind(kind), ID: s.ID, Name: s.Name})
+		}
 		if !fastly.NotFound(err) {
 			return s, err
 		}

@@ -235,8 +235,12 @@ func (d *differ) store(step Step) {
 		return
 	}
 	a := Action{Step: step, Verb: Create, Object: string(kind) + " store " + d.led.storeName(link), After: "linked as " + link, Versioned: true, Writes: 2}
-	if found, ok := findStore(d.is, d.led, link, kind); ok {
+	found, ok := findStore(d.is, d.led, link, kind)
+	if ok {
 		a.Object, a.Writes = string(kind)+" store "+found.Name, 1
+		if o, made := d.led.Made(storeKind(kind), found.Name); !made || o.ID != found.ID {
+			a.Verb = Adopt
+		}
 	} else {
 		d.newSecrets = d.newSecrets || step == StepSecretStore
 		d.newKeys = d.newKeys || step == StepKVKeys
@@ -247,7 +251,7 @@ func (d *differ) store(step Step) {
 	}
 	d.add(a)
 	if step == StepConfigStore {
-		d.items(nil)
+		d.items(d.is.LooseItems[found.ID])
 	}
 }
 

@@ -85,10 +85,7 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	base := s.Latest()
-	if s.Active > 0 {
-		base, _ = s.Version(s.Active)
-	}
+	base := baseOf(s)
 	number, err := r.editable(ctx, s, base)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -182,23 +183,31 @@ func TestTeardownOfWhatWasKilled(t *testing.T) {
 	}
 }
 
-// tearDown removes what the ledgers say was made.
-func (r *rig) tearDown() {
-	r.t.Helper()
+// removeAll removes what the ledgers say was made.
+func (r *rig) removeAll() error {
 	all, err := r.env.Book.All()
 	if err != nil {
-		r.t.Fatal(err)
+		return err
 	}
 	for _, l := range all {
 		t, err := PlanTeardown(r.t.Context(), r.env.API, l, TeardownOptions{})
 		if err != nil {
-			r.t.Fatal(err)
+			return err
 		}
 		if err := t.Apply(r.t.Context(), func(Removal) {}); err != nil {
-			r.t.Fatal(err)
+			return err
 		}
 	}
-	if all, err = r.env.Book.All(); err != nil || len(all) > 0 {
+	return nil
+}
+
+// tearDown is removeAll, after which no ledger may be left.
+func (r *rig) tearDown() {
+	r.t.Helper()
+	if err := r.removeAll(); err != nil {
+		r.t.Fatal(err)
+	}
+	if all, err := r.env.Book.All(); err != nil || len(all) > 0 {
 		r.t.Errorf("%d ledgers are left, %v", len(all), err)
 	}
 }
@@ -227,4 +236,97 @@ func things(a *fastlytest.Account) []string {
 		}
 	}
 	return all
+}
+
+// TestOneStepAfterAKill: a run of a single step between a killed run and the next
+// one does not lose what the killed one made.
+func TestOneStepAfterAKill(t *testing.T) {
+	r := newRig(t)
+	r.must()
+	for i, method := range r.http.calls {
+		if method == http.MethodGet {
+			continue
+		}
+		t.Run(fmt.Sprintf("%d %s", i+1, method), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			r.die(i+1, true)
+			r.restart()
+			r.spec.Only = []Step{StepKVKeys, StepConfigStore, StepSecretStore}[i%3]
+			_, _, _ = r.setup() // may have too little to work with
+			r.restart()
+			r.spec.Only = ""
+			r.must()
+			r.whole()
+		})
+	}
+}
+
+// TestKilledTeardown: a teardown that is killed anywhere is ended by the next one.
+func TestKilledTeardown(t *testing.T) {
+	for name, s := range map[string]killing{"plain": {}, "login": killings()["login"], "adoption": killings()["adoption"], "custom domain": killings()["custom domain"]} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := s.start(t)
+			before := things(r.fake.Snapshot())
+			r.must()
+			r.restart()
+			r.tearDown()
+			for i, method := range r.http.calls {
+				if method == http.MethodGet {
+					continue
+				}
+				t.Run(fmt.Sprintf("%d %s", i+1, method), func(t *testing.T) {
+					t.Parallel()
+					r := s.start(t)
+					r.must()
+					r.restart()
+					r.http.at, r.http.after = i+1, true
+					ended := make(chan struct{})
+					go func() { // ends itself, as the process would
+						defer close(ended)
+						_ = r.removeAll()
+					}()
+					<-ended
+					r.restart()
+					r.tearDown()
+					if left := things(r.fake.Snapshot()); !slices.Equal(left, before) {
+						t.Errorf("left: %v, before: %v\n%s", left, before, r.story())
+					}
+				})
+			}
+		})
+	}
+}
+
+// TestInterruptedAnywhere: a run that is told to end, at any request, says so, says
+// if anything was changed, and leaves what the next one needs.
+func TestInterruptedAnywhere(t *testing.T) {
+	r := newRig(t)
+	r.must()
+	for i := range r.http.calls {
+		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			plan, err := Prepare(t.Context(), r.env, r.spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stop := errors.New("interrupted")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			r.http.on(len(r.http.calls)+i+1, func() { cancel(stop) })
+			_, err = Apply(ctx, r.env, r.spec, plan)
+			if err == nil {
+				return // it was over by then
+			}
+			e, ok := errors.AsType[*StepError](err)
+			if !ok || !errors.Is(err, stop) || !e.Wrote && len(r.writes()) > 0 {
+				t.Errorf("%v; %d writes", err, len(r.writes()))
+			}
+			r.restart()
+			r.must()
+			r.whole()
+		})
+	}
 }

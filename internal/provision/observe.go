@@ -37,7 +37,7 @@ func into[T any](to *T, f func(context.Context) (T, error)) func(context.Context
 // Observe looks at everything about a service that matters, by reads alone. An
 // empty id is an account without the service.
 func Observe(ctx context.Context, api fastly.API, serviceID string) (*State, error) {
-	s := &State{Stores: map[string]fastly.Store{}}
+	s := &State{Stores: map[string]fastly.Store{}, LooseItems: map[string]map[string]string{}}
 	err := gather(ctx, into(&s.Token, api.Self), into(&s.Role, api.Role))
 	if err != nil || serviceID == "" {
 		s.Budget = api.Budget()
@@ -47,10 +47,7 @@ func Observe(ctx context.Context, api fastly.API, serviceID string) (*State, err
 	if err != nil {
 		return s, err
 	}
-	s.Service, s.Version = &service, service.Active
-	if s.Version == 0 {
-		s.Version = service.Latest().Number
-	}
+	s.Service, s.Version = &service, baseOf(service).Number
 	s.Foreign = foreign(service)
 	if err := s.content(ctx, api); err != nil {
 		return s, err
@@ -127,9 +124,16 @@ func (s *State) readLoose(ctx context.Context, api fastly.API) error {
 		}
 		store, err := api.Store(ctx, l.Kind, l.StoreID)
 		switch {
-		case err == nil:
-			s.Loose = append(s.Loose, store)
-		case !fastly.NotFound(err):
+		case fastly.NotFound(err):
+			continue
+		case err != nil:
+			return err
+		}
+		s.Loose = append(s.Loose, store)
+		if store.Kind != fastly.ConfigStore {
+			continue
+		}
+		if s.LooseItems[store.ID], err = api.ConfigItems(ctx, store.ID); err != nil {
 			return err
 		}
 	}
@@ -172,11 +176,31 @@ func (s *State) readKeys(ctx context.Context, api fastly.API) error {
 	return err
 }
 
-// foreign are the editable versions newer than the active one that are not ours.
+// baseOf is the version that a service goes on from: the active one. If there is
+// none, it is the newest that was in effect once or that is a draft of ours, because
+// somebody else's draft may not be ready; and if all are drafts of others, the newest.
+func baseOf(s fastly.Service) fastly.Version {
+	if v, ok := s.Version(s.Active); ok {
+		return v
+	}
+	var base fastly.Version
+	for _, v := range s.Versions {
+		if v.Number > base.Number && (v.Locked || isMarked(v)) {
+			base = v
+		}
+	}
+	if base.Number == 0 {
+		return s.Latest()
+	}
+	return base
+}
+
+// foreign are the editable versions newer than the base that are not ours.
 func foreign(s fastly.Service) []int {
 	var all []int
+	base := baseOf(s).Number
 	for _, v := range s.Versions {
-		if s.Active > 0 && v.Number > s.Active && !v.Locked && !isMarked(v) {
+		if v.Number > base && !v.Locked && !isMarked(v) {
 			all = append(all, v.Number)
 		}
 	}

@@ -338,3 +338,49 @@ func TestPlanKeepsItsWord(t *testing.T) {
 		})
 	}
 }
+
+// TestDeactivatedBesideADraft: the version that somebody took out of effect is put
+// back, or cloned; not a draft of somebody else that is newer.
+func TestDeactivatedBesideADraft(t *testing.T) {
+	for _, what := range []string{"1", "2"} {
+		r := done(t)
+		r.clone(addOrigin)
+		r.change(func(_ *fastlytest.Account, v *fastlytest.Version) { v.Active = false })
+		r.spec.Package = appPackage(t, what)
+		_, plan := r.must()
+		if v := r.active(); v.Number == 2 || v.Backend("origin") != nil {
+			t.Errorf("package %s: version %d is active: %v", what, v.Number, plan.Lines())
+		}
+		if len(plan.Warnings) != 1 {
+			t.Errorf("package %s: %q", what, plan.Warnings)
+		}
+		r.restart()
+		if _, plan := r.must(); !plan.Empty() {
+			t.Errorf("then: %v", plan.Lines())
+		}
+	}
+}
+
+// TestConfigStoreUnderAnotherName: what is in a store that only lacks its link counts
+// from the first run on, and a plan says that the store is used, not made.
+func TestConfigStoreUnderAnotherName(t *testing.T) {
+	r := done(t)
+	if err := os.RemoveAll(r.env.Book.Dir); err != nil {
+		t.Fatal(err)
+	}
+	r.change(func(a *fastlytest.Account, v *fastlytest.Version) {
+		v.Link("config").Name = "settings"
+		a.ConfigStores[0].Items = []*fastlytest.ConfigItem{{Key: "sse", Value: "True"}}
+	})
+	r.spec.ServiceID, r.spec.Adopt = r.fake.Snapshot().Services[0].ID, true
+	_, plan := r.must()
+	for _, a := range plan.Actions {
+		if a.Step == StepConfigStore && a.Object != "item sse" && a.Verb != Adopt {
+			t.Errorf("%s", a.Text())
+		}
+	}
+	r.restart()
+	if _, plan := r.must(); !plan.Empty() {
+		t.Errorf("then: %v", plan.Lines())
+	}
+}

@@ -46,6 +46,9 @@ type gate struct {
 	// its answer is never read.
 	at    int
 	after bool
+	// event happens at request eventAt, before it is sent.
+	eventAt int
+	event   func()
 
 	mu    sync.Mutex // guards the following
 	count int
@@ -60,6 +63,9 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	n := g.count
 	g.calls = append(g.calls, r.Method)
 	g.mu.Unlock()
+	if g.event != nil && n == g.eventAt {
+		g.event()
+	}
 	if g.at > 0 && (n > g.at || n == g.at && !g.after) {
 		runtime.Goexit()
 	}
@@ -72,6 +78,9 @@ func (g *gate) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	return resp, err
 }
+
+// on has something happen at a request. No request may be under way.
+func (g *gate) on(n int, event func()) { g.eventAt, g.event = n, event }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()

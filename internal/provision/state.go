@@ -13,8 +13,8 @@ type State struct {
 	Role  string
 	// Service is nil if there is none yet.
 	Service *fastly.Service
-	// Version is the one whose content was looked at: the active one, or the
-	// newest if none is. 0 if there is no service.
+	// Version is the one whose content was looked at: the active one, or, if none
+	// is, the one to go on from. 0 if there is no service.
 	Version  int
 	Domains  []fastly.Domain
 	Custom   []fastly.CustomDomain // of this service
@@ -25,8 +25,10 @@ type State struct {
 	// Stores are those behind the four links, by link name. A link to a store that
 	// is gone has none.
 	Stores map[string]fastly.Store
-	// Loose are the stores that are linked under other names.
-	Loose []fastly.Store
+	// Loose are the stores that are linked under other names, LooseItems what is in
+	// the config stores among them, by their id.
+	Loose      []fastly.Store
+	LooseItems map[string]map[string]string
 	// Items are those of the config store.
 	Items map[string]string
 	// Secret is the publish token's entry; nil if there is none.
