@@ -133,6 +133,24 @@ func TestRepeats(t *testing.T) {
 	}
 }
 
+// TestNobodyThere: where nothing listens it is tried three times, whatever was asked:
+// nothing can have been made.
+func TestNobodyThere(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	server.Close()
+	for name, call := range map[string]func(context.Context, *Client) error{
+		"a read":   func(ctx context.Context, c *Client) error { _, err := c.Self(ctx); return err },
+		"a create": func(ctx context.Context, c *Client) error { _, err := c.CreateService(ctx, "x", ""); return err },
+	} {
+		waits := 0
+		clock := Clock{Sleep: func(context.Context, time.Duration) error { waits++; return nil }}
+		err := call(t.Context(), client(t, Options{Endpoint: server.URL, Clock: clock}))
+		if _, is := errors.AsType[*UnansweredError](err); !is || waits != 2 {
+			t.Errorf("%s: %v after %d waits", name, err, waits)
+		}
+	}
+}
+
 // TestS29WaitsForTheBudget: as long as it is asked to, and no longer.
 func TestS29WaitsForTheBudget(t *testing.T) {
 	var slept time.Duration

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +19,7 @@ const (
 	maxAnswer     = 64 << 20
 	readTries     = 5
 	writeTries    = 3
+	dialTries     = 3
 	baseBackoff   = 500 * time.Millisecond
 	maxBackoff    = 8 * time.Second
 )
@@ -89,6 +91,8 @@ func (t *transport) wait(most tries, try int, resp *http.Response, err error) (t
 	switch {
 	case t.lane.ctx.Err() != nil:
 		return 0, false
+	case err != nil && unreachable(err):
+		return backoff(try), try < dialTries
 	case err != nil:
 		return backoff(try), try < int(most)
 	case resp.StatusCode == http.StatusTooManyRequests:
@@ -97,6 +101,13 @@ func (t *transport) wait(most tries, try int, resp *http.Response, err error) (t
 		return backoff(try), try < int(most)
 	}
 	return 0, false
+}
+
+// unreachable reports whether there was no connection at all: then the request was
+// not made, and a person should not wait long to be told.
+func unreachable(err error) bool {
+	e, ok := errors.AsType[*net.OpError](err)
+	return ok && e.Op == "dial"
 }
 
 // untilReset is how long to wait for a new budget.
