@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,7 @@ func Apply(ctx context.Context, env Env, spec Spec, plan *Plan) (*Report, error)
 	r.report = Report{Name: plan.Name, ServiceID: plan.ServiceID, Version: plan.Base, Context: r.led.Context, KeyID: r.led.KeyID, Steps: []StepReport{}}
 	if s := r.is.Service; s != nil {
 		r.service = *s
-		r.wrote = s.Active == 0 && r.led.knows(ObjectService, s.ID)
+		r.wrote = r.begun()
 	}
 	r.place()
 	if err := r.settle(); err != nil {
@@ -54,6 +55,14 @@ func Apply(ctx context.Context, env Env, spec Spec, plan *Plan) (*Report, error)
 		}
 	}
 	return &r.report, nil
+}
+
+// begun reports whether an earlier run has changed something and did not come to
+// its end: there is no active version yet, or a draft of ours, or an intent.
+func (r *run) begun() bool {
+	draft := func(v fastly.Version) bool { return v.Number > r.service.Active && !v.Locked && isMarked(v) }
+	return r.service.Active == 0 && r.led.knows(ObjectService, r.service.ID) ||
+		len(r.led.Intents) > 0 || slices.ContainsFunc(r.service.Versions, draft)
 }
 
 // place says where the app is, in the report.

@@ -98,7 +98,8 @@ func (r *run) open(ctx context.Context) error {
 	if !slices.Contains(r.led.Versions, number) {
 		r.led.Versions = append(r.led.Versions, number)
 	}
-	if err := r.led.drop(ObjectVersion, cloneOf(base)); err != nil {
+	r.led.Intents = slices.DeleteFunc(r.led.Intents, func(i Intent) bool { return i.Kind == ObjectVersion }) // of other bases too
+	if err := r.led.save(); err != nil {
 		return err
 	}
 	r.draft = &draft{number: number}

@@ -156,9 +156,7 @@ func TestKilledTwice(t *testing.T) {
 // TestTeardownOfWhatWasKilled: whatever a killed setup has made, a teardown removes
 // it, and what was there before stays.
 func TestTeardownOfWhatWasKilled(t *testing.T) {
-	all := killings()
-	all["plain"] = killing{}
-	for name, s := range all {
+	for name, s := range killings() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := s.start(t)
@@ -264,7 +262,7 @@ func TestOneStepAfterAKill(t *testing.T) {
 
 // TestKilledTeardown: a teardown that is killed anywhere is ended by the next one.
 func TestKilledTeardown(t *testing.T) {
-	for name, s := range map[string]killing{"plain": {}, "login": killings()["login"], "adoption": killings()["adoption"], "custom domain": killings()["custom domain"]} {
+	for name, s := range killings() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := s.start(t)
@@ -299,12 +297,15 @@ func TestKilledTeardown(t *testing.T) {
 	}
 }
 
-// TestInterruptedAnywhere: a run that is told to end, at any request, says so, says
+// TestInterruptedAnywhere: a run that is told to end, at a request, says so, says
 // if anything was changed, and leaves what the next one needs.
 func TestInterruptedAnywhere(t *testing.T) {
 	r := newRig(t)
 	r.must()
-	for i := range r.http.calls {
+	for i, method := range r.http.calls {
+		if method == http.MethodGet && i%3 > 0 {
+			continue // one read is like another
+		}
 		t.Run(fmt.Sprint(i+1), func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -8,8 +9,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/config"
+	"github.com/pubsubctl/pubsubctl/internal/provision/fastly"
 	"github.com/pubsubctl/pubsubctl/internal/provision/fastly/fastlytest"
 )
 
@@ -45,6 +48,7 @@ func TestNoTokenInTheClear(t *testing.T) {
 	r := newRig(t)
 	relay := strings.TrimPrefix(r.spec.AppURL, "http://")
 	r.spec.AppURL = "http://app.example.com"
+	r.env.Clock = fastly.Clock{Sleep: func(context.Context, time.Duration) error { return nil }}
 	keys := r.shown(roundTripper(func(q *http.Request) (*http.Response, error) {
 		q = q.Clone(q.Context())
 		q.URL.Host = relay
@@ -382,5 +386,26 @@ func TestConfigStoreUnderAnotherName(t *testing.T) {
 	r.restart()
 	if _, plan := r.must(); !plan.Empty() {
 		t.Errorf("then: %v", plan.Lines())
+	}
+}
+
+// TestDraftOfAnEarlierRunCountsAsWritten: a run that changes nothing itself says
+// that part is done if the one before it left a draft.
+func TestDraftOfAnEarlierRunCountsAsWritten(t *testing.T) {
+	r := done(t)
+	r.spec.Package = appPackage(t, "2")
+	refuse := func() *StepError {
+		if err := r.fake.Fault(fastlytest.Fault{Kind: fastlytest.Status, Status: 400, Match: fastlytest.Match{Path: "/package$", Method: "PUT"}}); err != nil {
+			t.Fatal(err)
+		}
+		return fails[*StepError](r)
+	}
+	if e := refuse(); !e.Wrote {
+		t.Errorf("the first run: %v", e)
+	}
+	r.restart()
+	r.fake.ForgetRequests()
+	if e := refuse(); !e.Wrote || len(r.writes()) != 1 {
+		t.Errorf("the second run: %v\n%s", e, r.story())
 	}
 }
