@@ -176,6 +176,8 @@ func (w *setupWork) explainKeys(err error) (ui.Problem, bool) {
 		p.Next = w.again()
 	case errors.Is(err, provision.ErrNoKey):
 		p.Code, p.Err, p.Next = ui.NotFoundKey, errors.New("the signing key of the last run is gone from the service"), "pubsubctl setup --only signing-key"+w.rest("only")
+	case errors.Is(err, provision.ErrPlainURL):
+		p.Why, p.Next = "it is not https and leads to another machine", "pubsubctl setup --app-url https://HOST"+w.rest("app-url")
 	case isUntrusted:
 		p.Code, p.Err = ui.AuthRefused, untrusted
 		p.Why = "the publish token was not sent; a newer pubsubctl may know a new key of Fastly's, and FASTLY_USE_API_SIGNING_KEY=1 trusts whatever key the API names"

@@ -127,6 +127,8 @@ func badInputs() []badInput {
 			code: 6, says: "cannot reach http://127.0.0.1:1", next: "pubsubctl setup --name chat", untouched: true},
 		{name: "the platform without TLS", seed: func(_ *testing.T, h *hostedService) { h.setenv("FASTLY_API_ENDPOINT", "http://api.example.com") },
 			code: 3, says: "the API token is not sent to http://api.example.com", next: "pubsubctl context show --resolved", untouched: true},
+		{name: "the app without TLS", args: withArgs("--app-url", "http://app.example.com"), code: 2, says: "setup does not reach the app at http://app.example.com",
+			next: "pubsubctl setup --help", untouched: true},
 		{name: "a clock that is behind", seed: func(_ *testing.T, h *hostedService) {
 			h.now = func() time.Time { return time.Now().Add(-2 * time.Hour) }
 		}, code: 9, says: "is this machine's clock right?", next: "pubsubctl doctor -c chat", mend: func(_ *testing.T, h *hostedService) { h.now = time.Now }},

@@ -140,8 +140,9 @@ func (w *setupWork) want(ctx context.Context) (err error) {
 	if w.spec.ConfigItems, err = w.o.switches(w.c); err != nil {
 		return err
 	}
-	if w.spec.AppURL = w.appURL(ledger); inClear(w.spec.AppURL) {
-		d.io.Warn("%s is reached without TLS, so the publish token and the signing key cross the network in the clear", w.spec.AppURL)
+	if w.spec.AppURL = w.appURL(ledger); inClear(w.spec.AppURL) && w.spec.Only == "" {
+		return usage(w.c, ui.UsageBadFlag, "setup does not reach the app at "+w.spec.AppURL).
+			Because("it is not https and leads to another machine: the publish token and the signing key would cross the network in the clear")
 	}
 	if w.spec.PublishToken, err = w.o.token(ctx, d); err != nil {
 		return err

