@@ -333,5 +333,8 @@ func (r *run) link(ctx context.Context, name string, kind fastly.Kind, store str
 	})
 }
 
-// isMarked reports whether a comment is that of a version of setup's.
-func isMarked(comment string) bool { return strings.HasPrefix(comment, markerStart) }
+// isMarked reports whether a version is one of setup's: a clone of one has inherited
+// its comment, but not its number.
+func isMarked(v fastly.Version) bool {
+	return strings.HasPrefix(v.Comment, markerStart) && strings.HasSuffix(v.Comment, fmt.Sprintf(" v=%d", v.Number))
+}

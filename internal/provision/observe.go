@@ -65,7 +65,7 @@ func (s *State) content(ctx context.Context, api fastly.API) error {
 	id, n := s.Service.ID, s.Version
 	jobs := []func(context.Context) error{
 		into(&s.Fanout, func(ctx context.Context) (bool, error) { return api.Fanout(ctx, id) }),
-		func(ctx context.Context) error { s.Custom = customOf(ctx, api, id); return nil },
+		into(&s.Custom, func(ctx context.Context) ([]fastly.CustomDomain, error) { return customOf(ctx, api, id) }),
 	}
 	if n > 0 {
 		jobs = append(jobs,
@@ -79,12 +79,12 @@ func (s *State) content(ctx context.Context, api fastly.API) error {
 
 // customOf are a service's domains of the versionless API. Not every account has
 // that, and a service needs none, so a refusal counts as no domain.
-func customOf(ctx context.Context, api fastly.API, service string) []fastly.CustomDomain {
+func customOf(ctx context.Context, api fastly.API, service string) ([]fastly.CustomDomain, error) {
 	all, err := api.CustomDomains(ctx)
-	if err != nil {
-		return nil
+	if fastly.Auth(err) || fastly.NotFound(err) {
+		return nil, nil
 	}
-	return slices.DeleteFunc(all, func(d fastly.CustomDomain) bool { return d.ServiceID != service })
+	return slices.DeleteFunc(all, func(d fastly.CustomDomain) bool { return d.ServiceID != service }), err
 }
 
 // behindLinks looks at the stores behind the four links, and into two of them.
@@ -175,7 +175,7 @@ func (s *State) readKeys(ctx context.Context, api fastly.API) error {
 func foreign(s fastly.Service) []int {
 	var all []int
 	for _, v := range s.Versions {
-		if s.Active > 0 && v.Number > s.Active && !v.Locked && !isMarked(v.Comment) {
+		if s.Active > 0 && v.Number > s.Active && !v.Locked && !isMarked(v) {
 			all = append(all, v.Number)
 		}
 	}

@@ -61,7 +61,7 @@ func TestS8VersionOneIsEdited(t *testing.T) {
 	if r.sent("PUT", "/clone") > 0 || r.active().Number != 1 || r.fake.Snapshot().Services[0].Type != fastlytest.Wasm {
 		t.Errorf("%s", r.story())
 	}
-	if c := r.active().Comment; !isMarked(c) || !strings.HasSuffix(c, " v=1") { // S13
+	if c := r.active().Comment; !isMarked(fastly.Version{Number: 1, Comment: c}) || !strings.HasSuffix(c, " v=1") { // S13
 		t.Errorf("comment %q", c)
 	}
 }
@@ -354,5 +354,18 @@ func TestPublishTokensThatCannot(t *testing.T) {
 			r.must()
 			r.whole()
 		})
+	}
+}
+
+// TestForeignCloneOfOurVersion: a version that somebody cloned from one of setup's
+// has inherited its comment, and is theirs all the same.
+func TestForeignCloneOfOurVersion(t *testing.T) {
+	r := done(t)
+	r.fake.Change(func(a *fastlytest.Account) {
+		s := a.Services[0]
+		s.Versions = append(s.Versions, &fastlytest.Version{Number: 2, Comment: s.Versions[0].Comment})
+	})
+	if _, plan := r.must(); len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "version 2") {
+		t.Errorf("warnings %q", plan.Warnings)
 	}
 }
