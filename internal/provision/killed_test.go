@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,5 +101,61 @@ func (r *rig) tearDown() {
 	}
 	if !r.env.Book.Removed(led.ServiceID) {
 		r.t.Error("the ledger is still there")
+	}
+}
+
+// damaged is a service in use with a fault in nearly everything setup looks after.
+func damaged(t *testing.T) *rig {
+	r := done(t)
+	r.fake.Change(func(a *fastlytest.Account) {
+		v := a.Services[0].Active()
+		clear(a.KVStore(v.Link(LinkKeys).StoreID).Items)
+		v.Links = slices.DeleteFunc(v.Links, func(l *fastlytest.Link) bool { return l.Name == LinkMessages })
+		v.Backend("self").Fields["override_host"] = nil
+		a.ConfigStores, a.Services[0].Fanout = nil, false
+	})
+	r.spec.Package = appPackage(t, "2")
+	return r
+}
+
+// ownName is a new account that makes domains without a version only.
+func ownName(t *testing.T) *rig {
+	r := newRig(t)
+	r.spec.Domain = "chat.example.com"
+	if err := r.fake.Preset("no-classic-domains"); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestKilledElsewhere: a run that mends, and one with a domain of one's own, killed
+// before and after each change.
+func TestKilledElsewhere(t *testing.T) {
+	for name, prepare := range map[string]func(*testing.T) *rig{"mending": damaged, "a domain of one's own": ownName} {
+		r := prepare(t)
+		r.must()
+		for i, method := range r.http.calls {
+			if method == http.MethodGet {
+				continue
+			}
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s %d %s after=%t", name, i+1, method, after), func(t *testing.T) {
+					t.Parallel()
+					r := prepare(t)
+					r.die(i+1, after)
+					r.restart()
+					r.must()
+					r.whole()
+					r.restart()
+					r.fake.ForgetRequests()
+					if _, plan := r.must(); !plan.Empty() || len(r.writes()) > 0 {
+						t.Errorf("a run more writes %q\n%v", r.writes(), plan.Lines())
+					}
+					if n := len(r.fake.Snapshot().CustomDomains); n > 1 {
+						t.Errorf("%d domains", n)
+					}
+				})
+			}
+		}
 	}
 }
