@@ -369,3 +369,19 @@ func TestForeignCloneOfOurVersion(t *testing.T) {
 		t.Errorf("warnings %q", plan.Warnings)
 	}
 }
+
+// TestRenamedLinkLosesNothing: the store behind a link of another name is linked
+// again, and what is in it is neither asked for nor made anew.
+func TestRenamedLinkLosesNothing(t *testing.T) {
+	for _, link := range linkNames() {
+		r := done(t)
+		kept := len(r.kept)
+		r.fake.Change(func(a *fastlytest.Account) { a.Services[0].Active().Link(link).Name = "my-" + link })
+		r.spec.PublishToken = config.Secret{}
+		r.must()
+		a := r.fake.Snapshot()
+		if len(a.KVStores) != 2 || len(a.SecretStores) != 1 || len(a.ConfigStores) != 1 || len(r.kept) != kept || r.active().Link(link) == nil {
+			t.Errorf("%s: %d keys were kept\n%s", link, len(r.kept), r.story())
+		}
+	}
+}
