@@ -447,3 +447,30 @@ func TestAppDoesNotAnswer(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestLostSecret: a key to encrypt with is good for one secret, so a secret whose
+// answer was lost is sent again under another key, in the same run.
+func TestLostSecret(t *testing.T) {
+	for _, kind := range []fastlytest.Kind{fastlytest.AfterEffect, fastlytest.Truncate, fastlytest.Reset} {
+		r := newRig(t)
+		if err := r.fake.Fault(fastlytest.Fault{Kind: kind, Match: fastlytest.Match{Method: "PUT", Path: "/secrets$"}}); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.setup(); err != nil {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+}
+
+// TestUnansweredDomains: not to know the domains is not to have none, or a domain
+// that is there would be made again.
+func TestUnansweredDomains(t *testing.T) {
+	r := done(t)
+	f := fastlytest.Fault{Kind: fastlytest.Status, Status: 500, Match: fastlytest.Match{Method: "GET", Path: "^/domain-management/v1/domains$", Times: -1}}
+	if err := r.fake.Fault(f); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.setup(); err == nil {
+		t.Error("a plan was made without knowing the domains")
+	}
+}

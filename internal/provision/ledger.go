@@ -9,15 +9,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/config"
@@ -353,49 +350,40 @@ type BusyError struct{ PID int }
 
 // Error names the process.
 func (e *BusyError) Error() string {
+	if e.PID == 0 {
+		return "another setup or teardown is running"
+	}
 	return "another setup or teardown is running, process " + strconv.Itoa(e.PID)
 }
 
-// Lock keeps others from changing the book until unlock is called. A lock whose
-// process has ended does not count.
+// Lock keeps others from changing the book until unlock is called. The system gives
+// it up with the process, so that one which was killed leaves none behind; the file
+// stays, and says who has it while somebody has.
 func (b *Book) Lock() (unlock func(), err error) {
 	if err := os.MkdirAll(b.Dir, 0o700); err != nil {
 		return nil, err
 	}
 	path := filepath.Join(b.Dir, "lock")
-	for range 2 {
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err == nil {
-			_, err = fmt.Fprintln(f, os.Getpid())
-			return func() { _ = os.Remove(path) }, errors.Join(err, f.Close())
-		}
-		if !errors.Is(err, fs.ErrExist) {
-			return nil, err
-		}
+	f, err := openLocked(path)
+	if errors.Is(err, errHeld) {
 		text, _ := os.ReadFile(path)
-		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-		if err == nil && alive(pid) {
-			return nil, &BusyError{pid}
-		}
-		_ = os.Remove(path)
+		pid, _ := strconv.Atoi(strings.TrimSpace(string(text))) // 0 where it cannot be read
+		return nil, &BusyError{pid}
 	}
-	return nil, &BusyError{}
+	if err != nil {
+		return nil, err
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() { _ = errors.Join(f.Truncate(0), f.Close()) }, nil
 }
 
-// alive reports whether a process runs, as far as can be told. Where processes
-// cannot be signalled to see, finding one says that it is there.
-func alive(pid int) bool {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return false
-	}
-	defer func() { _ = p.Release() }()
-	if runtime.GOOS == "windows" {
-		return true // FindProcess has opened it
-	}
-	err = p.Signal(syscall.Signal(0))
-	return err == nil || errors.Is(err, syscall.EPERM)
-}
+// errHeld says that another process has the lock.
+var errHeld = errors.New("the lock is held")
 
 // storeName is what the store behind a link is called.
 func (l *Ledger) storeName(link string) string { return l.Prefix + "_" + link }

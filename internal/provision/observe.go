@@ -112,8 +112,24 @@ func (s *State) behindLinks(ctx context.Context, api fastly.API) error {
 	}
 	return gather(ctx,
 		func(ctx context.Context) error { return s.readItems(ctx, api) },
-		func(ctx context.Context) error { return s.readSecret(ctx, api) },
-		func(ctx context.Context) error { return s.readKeys(ctx, api) })
+		func(ctx context.Context) error { return s.readSecret(ctx, api, s.Stores[LinkSecrets]) },
+		func(ctx context.Context) error { return s.readKeys(ctx, api, s.Stores[LinkKeys]) })
+}
+
+// lookIntoLoose looks into the stores that their links do not lead to and will: what
+// is in them already is not to be asked for or made again.
+func (s *State) lookIntoLoose(ctx context.Context, api fastly.API, led *Ledger) error {
+	if _, linked := s.Stores[LinkSecrets]; !linked {
+		store, _ := findStore(s, led, LinkSecrets, fastly.SecretStore)
+		if err := s.readSecret(ctx, api, store); err != nil {
+			return err
+		}
+	}
+	if _, linked := s.Stores[LinkKeys]; !linked {
+		store, _ := findStore(s, led, LinkKeys, fastly.KVStore)
+		return s.readKeys(ctx, api, store)
+	}
+	return nil
 }
 
 // readLoose names the stores that are linked under names the app does not look for.
@@ -150,9 +166,8 @@ func (s *State) readItems(ctx context.Context, api fastly.API) error {
 	return err
 }
 
-func (s *State) readSecret(ctx context.Context, api fastly.API) error {
-	store, ok := s.Stores[LinkSecrets]
-	if !ok {
+func (s *State) readSecret(ctx context.Context, api fastly.API, store fastly.Store) error {
+	if store.ID == "" {
 		return nil
 	}
 	secret, err := api.Secret(ctx, store.ID, SecretPublishToken)
@@ -166,13 +181,15 @@ func (s *State) readSecret(ctx context.Context, api fastly.API) error {
 	return nil
 }
 
-func (s *State) readKeys(ctx context.Context, api fastly.API) error {
-	store, ok := s.Stores[LinkKeys]
-	if !ok {
+func (s *State) readKeys(ctx context.Context, api fastly.API, store fastly.Store) error {
+	if store.ID == "" {
 		return nil
 	}
-	var err error
-	s.Keys, err = api.KVKeys(ctx, store.ID)
+	keys, err := api.KVKeys(ctx, store.ID)
+	if fastly.NotFound(err) { // it went meanwhile, or somebody else removed it
+		return nil
+	}
+	s.Keys = keys
 	return err
 }
 

@@ -33,6 +33,9 @@ func Prepare(ctx context.Context, env Env, spec Spec) (*Plan, error) {
 	case err != nil:
 		return nil, err
 	}
+	if err := is.lookIntoLoose(ctx, env.API, led); err != nil {
+		return nil, err
+	}
 	if is.Role == "billing" || is.Role == "user" {
 		return nil, &TokenError{Reason: "its user has the role " + is.Role + ", and only engineers and superusers change services", Operator: true}
 	}

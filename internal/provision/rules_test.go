@@ -356,3 +356,32 @@ func TestPublishTokensThatCannot(t *testing.T) {
 		})
 	}
 }
+
+// TestForeignCloneOfOurVersion: a version that somebody cloned from one of setup's
+// has inherited its comment, and is theirs all the same.
+func TestForeignCloneOfOurVersion(t *testing.T) {
+	r := done(t)
+	r.fake.Change(func(a *fastlytest.Account) {
+		s := a.Services[0]
+		s.Versions = append(s.Versions, &fastlytest.Version{Number: 2, Comment: s.Versions[0].Comment})
+	})
+	if _, plan := r.must(); len(plan.Warnings) != 1 || !strings.Contains(plan.Warnings[0], "version 2") {
+		t.Errorf("warnings %q", plan.Warnings)
+	}
+}
+
+// TestRenamedLinkLosesNothing: the store behind a link of another name is linked
+// again, and what is in it is neither asked for nor made anew.
+func TestRenamedLinkLosesNothing(t *testing.T) {
+	for _, link := range linkNames() {
+		r := done(t)
+		kept := len(r.kept)
+		r.fake.Change(func(a *fastlytest.Account) { a.Services[0].Active().Link(link).Name = "my-" + link })
+		r.spec.PublishToken = config.Secret{}
+		r.must()
+		a := r.fake.Snapshot()
+		if len(a.KVStores) != 2 || len(a.SecretStores) != 1 || len(a.ConfigStores) != 1 || len(r.kept) != kept || r.active().Link(link) == nil {
+			t.Errorf("%s: %d keys were kept\n%s", link, len(r.kept), r.story())
+		}
+	}
+}

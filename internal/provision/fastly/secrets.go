@@ -51,8 +51,17 @@ func (c *Client) DeleteSecret(ctx context.Context, store, name string) error {
 	})
 }
 
-// PutSecret implements API.
+// PutSecret implements API. If the answer is lost it writes the secret once more,
+// encrypted to another key, because a key is good for one.
 func (c *Client) PutSecret(ctx context.Context, store, name string, value config.Secret) (Secret, error) {
+	s, err := c.putSecret(ctx, store, name, value)
+	if Uncertain(err) && ctx.Err() == nil {
+		return c.putSecret(ctx, store, name, value)
+	}
+	return s, err
+}
+
+func (c *Client) putSecret(ctx context.Context, store, name string, value config.Secret) (Secret, error) {
 	plain := []byte(value.Reveal())
 	if len(plain) == 0 || len(plain) > maxSecret {
 		return Secret{}, errSecretSize
