@@ -82,7 +82,7 @@ func (r *run) awaitApp(ctx context.Context) (took time.Duration, err error) {
 		case took >= readyWithin:
 			return took, &NotReadyError{l.URL, last, unready(last)}
 		}
-		if err := r.env.sleep(ctx, readyEvery); err != nil {
+		if err := r.env.Clock.Wait(ctx, readyEvery); err != nil {
 			return took, err
 		}
 	}
@@ -102,20 +102,6 @@ func unready(a Answer) string {
 		return "no active version of any service has this domain"
 	}
 	return fmt.Sprintf("status %d: %s", a.Status, clip(a.Body))
-}
-
-func (e Env) sleep(ctx context.Context, d time.Duration) error {
-	if e.Clock.Sleep != nil {
-		return e.Clock.Sleep(ctx, d)
-	}
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // takeKey makes a signing key, keeps it, and waits until the app knows it.
