@@ -118,7 +118,7 @@ func (r *rig) restart() {
 	r.http = &gate{under: r.http.under}
 	r.seen, r.warns = nil, nil
 	r.env = Env{
-		Endpoint: r.relay.Ready().FastlyAPI, Operator: config.NewSecret(fastlytest.DefaultToken), Book: &Book{Dir: dir, Now: time.Now},
+		Endpoint: r.relay.Ready().FastlyAPI, Operator: config.NewSecret(fastlytest.DefaultToken), Book: &Book{Dir: dir, Now: time.Now, flush: func(*os.File) error { return nil }},
 		As:    func(token config.Secret) (fastly.API, error) { return r.api(token) },
 		Look:  Look{HTTP: r.http, UserAgent: "test", Timeout: 5 * time.Second, Now: time.Now},
 		Watch: r,

@@ -57,7 +57,9 @@ type Clock struct {
 }
 
 // Wait lets d pass, or returns with the cause when ctx ends.
-func (c Clock) Wait(ctx context.Context, d time.Duration) error { return c.withDefaults().Sleep(ctx, d) }
+func (c Clock) Wait(ctx context.Context, d time.Duration) error {
+	return c.withDefaults().Sleep(ctx, d)
+}
 
 func (c Clock) withDefaults() Clock {
 	if c.Now == nil {
