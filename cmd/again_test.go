@@ -76,3 +76,25 @@ func TestHintToSetATokenCanBePasted(t *testing.T) {
 		t.Errorf("exit %d: %s", code, errs)
 	}
 }
+
+// TestRefusalsConcernTheSameContext: a token minted for another context would be
+// refused again.
+func TestRefusalsConcernTheSameContext(t *testing.T) {
+	h := newHosted(t)
+	if code, _, errs := h.run(t, "context", "use", "local"); code != 0 {
+		t.Fatal(errs)
+	}
+	_, other, _ := h.run(t, "token", "mint", "--read", "other", "-c", "chat")
+	h.setenv("OTHER", strings.TrimSpace(other))
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"subscribe", "news", "-c", "chat", "--token", "env:OTHER"}, "next: pubsubctl token mint --read news -c chat\n"},
+		{[]string{"publish", "news", "x", "-c", "chat", "--token", "env:OTHER"}, "next: pubsubctl token mint --write news -c chat\n"},
+	} {
+		if code, _, errs := h.run(t, c.args...); code != 4 || !strings.Contains(errs, c.says) {
+			t.Errorf("%q: exit %d, want %q\n%s", c.args, code, c.says, errs)
+		}
+	}
+}
