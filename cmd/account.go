@@ -29,6 +29,8 @@ type account struct {
 	// directory there is no book.
 	book   *provision.Book
 	ledger *provision.Ledger
+	// unread is why the ledger cannot be read.
+	unread error
 	// http carries requests to the platform and to the app.
 	http *http.Transport
 	// aim makes a command concern the same service, for what is told to be run next.
@@ -74,7 +76,7 @@ func (d deps) accountOf(s *config.Settings) (account, error) {
 	}
 	if dir := config.StateDir(runtime.GOOS, d.env); dir != "" {
 		a.book = provision.OpenBook(dir, a.endpoint, d.now)
-		a.ledger, _ = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
+		a.ledger, a.unread = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
 	}
 	return a, nil
 }

@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -95,6 +96,41 @@ func TestRefusalsConcernTheSameContext(t *testing.T) {
 	} {
 		if code, _, errs := h.run(t, c.args...); code != 4 || !strings.Contains(errs, c.says) {
 			t.Errorf("%q: exit %d, want %q\n%s", c.args, code, c.says, errs)
+		}
+	}
+}
+
+// TestDamagedLedgerConcernsItsServiceOnly: what is noted of the others is still good,
+// and the hint gets it out of the way.
+func TestDamagedLedgerConcernsItsServiceOnly(t *testing.T) {
+	h := newHosted(t)
+	h.note(t)
+	other := filepath.Join(filepath.Dir(h.ledgerFile()), "Aother.json")
+	h.write(t, other, `{"schema":1,`)
+	if code, out, errs := h.run(t, "status"); code != 0 || strings.Contains(out, "0 things noted") || strings.Contains(out, "damaged") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	if code, out, errs := h.run(t, "teardown", "--dry-run"); code != 0 || !strings.Contains(out, "- delete     service") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	h.write(t, h.ledgerFile(), `{"schema":1,`)
+	if code, out, errs := h.run(t, "status"); code != 0 || !strings.Contains(out, "it is damaged") {
+		t.Errorf("exit %d\n%s%s", code, out, errs)
+	}
+	for _, args := range [][]string{{"teardown", "--yes"}, {"setup", "--yes"}} {
+		if code, _, errs := h.run(t, args...); code != 3 || !strings.Contains(errs, "next: mv ") {
+			t.Errorf("%q: exit %d\n%s", args, code, errs)
+		}
+	}
+}
+
+// TestAnotherDomainKeepsTheAddressOfARehearsal: a relay that stands in for the
+// service is not reached by its domain.
+func TestAnotherDomainKeepsTheAddressOfARehearsal(t *testing.T) {
+	h := ready(t, fastlytest.Options{})
+	for _, args := range [][]string{h.setupArgs(), {"setup", "--name", "chat", "--domain", "events.example.com"}} {
+		if code, _, errs := h.run(t, args...); code != 0 {
+			t.Fatalf("%q: exit %d\n%s", args, code, errs)
 		}
 	}
 }

@@ -195,7 +195,7 @@ func (w *setupWork) appURL(l *provision.Ledger) string {
 		return strings.TrimRight(w.o.appURL, "/")
 	}
 	saved, ok := w.contexts.Get(w.target)
-	if !ok || w.o.domain != "" || saved.URL == "" || saved.ServiceID == "" {
+	if !ok || w.o.domain != "" && !onLoopback(saved.URL) || saved.URL == "" || saved.ServiceID == "" {
 		return ""
 	}
 	if saved.ServiceID == w.spec.ServiceID || l != nil && saved.ServiceID == l.ServiceID {
@@ -226,7 +226,7 @@ func (w *setupWork) claim(plan *provision.Plan) error {
 		what = "one with key " + saved.Key.ID
 	}
 	return ui.Problemf(ui.UsageBadFlag, "context "+quote(w.target)+" is "+what).
-		Because("setup saves the service it makes in a context, and would write over that one").Try(w.again("-c", pasteWord(w.target+"-2")))
+		Because("setup saves the service it makes in a context, and would write over that one").Try("pubsubctl setup" + w.rest("context") + " -c " + pasteWord(w.target+"-2"))
 }
 
 // mine reports whether a context is of the service of the plan, or of none that is

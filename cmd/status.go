@@ -116,7 +116,7 @@ func (d deps) statusText(a account, out statusJSON) error {
 	}
 	if s := out.Service; s != nil {
 		serviceRows(&t, s)
-		t.Add("setup", fmt.Sprintf("%d things noted as made, %d as adopted", out.Made, out.Adopted))
+		t.Add("setup", noted(a, out))
 		t.Add("to do", pending(out.Pending))
 	} else {
 		t.Add("service", "not looked at: "+out.Platform)
@@ -128,6 +128,14 @@ func (d deps) statusText(a account, out statusJSON) error {
 		d.io.Note("%s says more, %s what would be changed", a.aim("pubsubctl doctor"), a.aim("pubsubctl setup --dry-run"))
 	}
 	return nil
+}
+
+// noted is what setup says it made.
+func noted(a account, out statusJSON) string {
+	if a.unread != nil {
+		return a.unread.Error()
+	}
+	return fmt.Sprintf("%d things noted as made, %d as adopted", out.Made, out.Adopted)
 }
 
 func serviceRows(t *ui.Table, s *provision.ServiceSummary) {

@@ -173,7 +173,8 @@ func ledgerProblem(err error) error {
 	case is:
 		return ui.Problem{Code: ui.APIBusy, Err: busy, Why: "both would change the same service", Chain: err}
 	case bad:
-		return ui.Problem{Code: ui.ConfigUnreadable, Err: damaged, Why: "without it nobody knows what setup made", Chain: err}
+		return ui.Problem{Code: ui.ConfigUnreadable, Err: damaged, Why: "without it nobody knows what setup made; set aside, it is as if setup had made nothing",
+			Next: "mv " + pasteWord(damaged.File) + " " + pasteWord(damaged.File+".damaged"), Chain: err}
 	}
 	return err
 }

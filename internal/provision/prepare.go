@@ -106,7 +106,7 @@ func locate(ctx context.Context, env Env, spec Spec) (id string, led *Ledger, er
 func (b *Book) named(name string) (*Ledger, error) {
 	all, err := b.All()
 	if i := slices.IndexFunc(all, func(l *Ledger) bool { return l.ServiceName == name }); i >= 0 {
-		return all[i], err
+		return all[i], nil
 	}
 	return nil, err
 }
