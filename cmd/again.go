@@ -68,15 +68,23 @@ func (d deps) completeFix(s *config.Settings) func(string) string {
 	if s.APIURL.Origin.Level == config.Flag {
 		api = " --api-url " + pasteWord(s.APIURL.Text)
 	}
+	at := ""
+	if s.URL.Origin.Level == config.Flag {
+		at = " --url " + pasteWord(s.URL.Text)
+	}
 	return func(command string) string {
 		rest, ours := strings.CutPrefix(command, "pubsubctl ")
 		verb, _, _ := strings.Cut(rest, " ")
 		switch {
 		case !ours || verb == "relay" || verb == "help" || verb == "version":
 			return command
-		case slices.Contains([]string{"setup", "status", "doctor", "teardown", "key"}, verb):
+		case verb == "setup": // has --app-url instead
 			return command + flags + api
+		case slices.Contains([]string{"status", "doctor", "teardown", "key"}, verb):
+			return command + flags + at + api
+		case verb == "token" || strings.Contains(command, " --url "):
+			return command + flags
 		}
-		return command + flags
+		return command + flags + at
 	}
 }

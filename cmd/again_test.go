@@ -33,6 +33,8 @@ func TestWhatIsNextConcernsTheSameService(t *testing.T) {
 		{args: "status -c chat --service-id gone", code: 5, says: "next: pubsubctl doctor -c chat --service-id gone"},
 		{args: "teardown -c chat --service-id gone", code: 5, says: "next: pubsubctl status -c chat --service-id gone"},
 		{args: "key list -c chat --api-url http://127.0.0.1:1", code: 6, says: "next: pubsubctl doctor api -c chat --api-url http://127.0.0.1:1"},
+		{args: "key list -c chat --url http://127.0.0.1:1 --api-url http://127.0.0.1:1", code: 6,
+			says: "next: pubsubctl doctor api -c chat --url http://127.0.0.1:1 --api-url http://127.0.0.1:1"},
 		{args: "teardown -c chat --api-url API", code: 2, says: "next: pubsubctl teardown --api-url API --context chat --yes"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
