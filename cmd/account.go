@@ -29,8 +29,12 @@ type account struct {
 	// directory there is no book.
 	book   *provision.Book
 	ledger *provision.Ledger
+	// unread is why the ledger cannot be read.
+	unread error
 	// http carries requests to the platform and to the app.
 	http *http.Transport
+	// aim makes a command concern the same service, for what is told to be run next.
+	aim func(command string) string
 	// tokenless is why there is no API token although the context names one.
 	tokenless string
 }
@@ -66,13 +70,13 @@ func (d deps) accountOf(s *config.Settings) (account, error) {
 	if err := s.CheckRedirect(); err != nil {
 		return account{}, err
 	}
-	a := account{settings: s, endpoint: fastlyAPI, http: client.NewHTTP(8)}
+	a := account{settings: s, endpoint: fastlyAPI, http: client.NewHTTP(8), aim: d.completeFix(s)}
 	if s.APIURL.IsSet() {
 		a.endpoint = s.APIURL.Text
 	}
 	if dir := config.StateDir(runtime.GOOS, d.env); dir != "" {
 		a.book = provision.OpenBook(dir, a.endpoint, d.now)
-		a.ledger, _ = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
+		a.ledger, a.unread = a.book.Of(s.ServiceID.Text) // who needs it reads it again and says why not
 	}
 	return a, nil
 }
@@ -87,7 +91,7 @@ func (a *account) open(ctx context.Context, d deps) error {
 	api, err := a.as(d, a.token)
 	if err != nil {
 		return ui.Problemf(ui.ConfigBadURL, "the API token is not sent to "+a.endpoint).Because(err.Error()).
-			Try("pubsubctl context show --resolved")
+			Try(a.aim("pubsubctl context show --resolved"))
 	}
 	a.api = api
 	return nil

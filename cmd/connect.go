@@ -37,9 +37,19 @@ type connection struct {
 	keyID string
 	// settings are all values and where they came from.
 	settings *config.Settings
+	// aim makes a command concern the same context, for what is told to be run next.
+	aim func(command string) string
 	// timeout is for one request, userAgent for all.
 	timeout   time.Duration
 	userAgent string
+}
+
+// next is a command that concerns the context of the connection.
+func (c connection) next(command string) string {
+	if c.aim == nil {
+		return command
+	}
+	return c.aim(command)
 }
 
 // connect resolves the address and the credential for what c needs. Secrets are
@@ -55,7 +65,7 @@ func (d deps) connect(ctx context.Context, c *cobra.Command, n need) (connection
 	if err := s.CheckRedirect(); err != nil {
 		return connection{}, err
 	}
-	conn := connection{url: s.URL.Text, settings: s, timeout: d.flags.requestTimeout.D(), userAgent: userAgent()}
+	conn := connection{url: s.URL.Text, settings: s, aim: d.completeFix(s), timeout: d.flags.requestTimeout.D(), userAgent: userAgent()}
 	if s.UseToken() {
 		conn.tokenFor, err = d.givenToken(ctx, s)
 	} else {

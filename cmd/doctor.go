@@ -108,7 +108,7 @@ func runDoctor(c *cobra.Command, d deps, o doctorOptions) error {
 // examine looks at everything that the wanted checks need.
 func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provision.Sighting, error) {
 	s := a.settings
-	sight := provision.Sighting{Fix: d.completeFix(s), Blind: a.blind()}
+	sight := provision.Sighting{Fix: a.aim, Blind: a.blind()}
 	if u, err := url.Parse(s.URL.Text); err == nil && !onLoopback(s.URL.Text) {
 		sight.Domain = strings.ToLower(u.Hostname())
 	}
@@ -182,38 +182,6 @@ func (d deps) probeToken(ctx context.Context, s *config.Settings) (sign func(str
 		return token.Mint(token.MintOptions{KeyID: id, Secret: []byte(secret),
 			Read: []string{topic}, Write: []string{topic}, Expires: d.now().Add(mintedFor)})
 	}, id, nil
-}
-
-// completeFix makes a command concern what this one concerned: it repeats the
-// flags that chose it.
-func (d deps) completeFix(s *config.Settings) func(string) string {
-	flags := ""
-	add := func(flag, value string) {
-		if value != "" {
-			flags += " " + flag + " " + pasteWord(value)
-		}
-	}
-	if s.Context.Text != s.Contexts.Selected() {
-		add("-c", s.Context.Text)
-	}
-	add("--config", d.flags.config)
-	add("--service-id", d.flags.serviceID)
-	api := ""
-	if s.APIURL.Origin.Level == config.Flag {
-		api = s.APIURL.Text
-	}
-	return func(command string) string {
-		switch verb, _, _ := strings.Cut(strings.TrimPrefix(command, "pubsubctl "), " "); verb {
-		case "relay":
-			return command
-		case "context":
-			return command + flags
-		}
-		if api != "" {
-			return command + flags + " --api-url " + pasteWord(api)
-		}
-		return command + flags
-	}
 }
 
 // diagnosisJSON is what --json prints.

@@ -86,7 +86,7 @@ func (w keyWork) store(ctx context.Context) (provision.KeyStore, error) {
 		return provision.PlatformKeys(ctx, w.account.api, s.ServiceID.Text)
 	case hosted(s):
 		return nil, ui.Problemf(ui.ConfigMissingKey, "no API token is known to look after the keys of service "+s.ServiceID.Text).
-			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").Try("pubsubctl context show --resolved")
+			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").Try(w.aim("pubsubctl context show --resolved"))
 	case !onLoopback(s.URL.Text):
 		return nil, ui.Problemf(ui.ConfigMissingKey, "it is not known where the keys are").
 			Because("context " + quote(s.Context.Text) + " has no service_id, and its address is not of this machine").
@@ -128,11 +128,19 @@ func (w keyWork) domains(ctx context.Context) []string {
 	return names
 }
 
+// aim makes a command about keys look where this one does.
+func (w keyWork) aim(command string) string {
+	if w.control != "" && strings.HasPrefix(command, "pubsubctl key ") {
+		command += " --control " + pasteWord(w.control)
+	}
+	return w.account.aim(command)
+}
+
 // problem explains what is in the way; id is the key in question.
 func (w keyWork) problem(err error, id string) error {
 	s := w.account.settings
 	say := func(code ui.Code, text, why, next string) error {
-		return ui.Problem{Code: code, Err: errors.New(text), Why: why, Next: next, Chain: err}
+		return ui.Problem{Code: code, Err: errors.New(text), Why: why, Next: w.aim(next), Chain: err}
 	}
 	if _, done := errors.AsType[ui.Problem](err); done || err == nil {
 		return err
@@ -146,7 +154,8 @@ func (w keyWork) problem(err error, id string) error {
 	case errors.Is(err, provision.ErrNoKey):
 		return say(ui.NotFoundKey, "there is no key "+quote(id), "the store of "+w.place()+" has none of this id", "pubsubctl key list")
 	case errors.Is(err, provision.ErrKeyExists):
-		return say(ui.APIFailed, "there is a key "+quote(id)+" already", "tokens signed with it would no longer be valid", "pubsubctl key import "+pasteWord(id)+" --replace")
+		return ui.Problem{Code: ui.APIFailed, Err: errors.New("there is a key " + quote(id) + " already"),
+			Why: "tokens signed with it would no longer be valid", Next: sameAgain(w.c, nil, "--replace"), Chain: err}
 	case errors.Is(err, provision.ErrKeyGiven):
 		return say(ui.APIFailed, "key "+quote(id)+" cannot be changed", "the relay was started with it", "pubsubctl relay --help")
 	case errors.Is(err, provision.ErrNoKeyStore) && hosted(s):
@@ -154,7 +163,8 @@ func (w keyWork) problem(err error, id string) error {
 	case errors.Is(err, provision.ErrNoKeyStore):
 		return say(ui.ConfigIncomplete, "there is no store of keys at "+w.controlURL(), "it is not the control plane of a relay with the Pub/Sub app", "pubsubctl relay")
 	case errors.Is(err, provision.ErrAdminOff):
-		return say(ui.APISwitchedOff, "the service does not make keys by itself", "404 from /admin/keys: its configuration switches admin off", "pubsubctl key create --direct")
+		return ui.Problem{Code: ui.APISwitchedOff, Err: errors.New("the service does not make keys by itself"),
+			Why: "404 from /admin/keys: its configuration switches admin off", Next: sameAgain(w.c, nil, "--direct"), Chain: err}
 	case errors.Is(err, provision.ErrAdminRefused):
 		return say(ui.AuthRefused, "the Fastly-Key is not accepted", "401 from "+w.place()+": it must be a token that may purge the service", "pubsubctl context show --resolved")
 	case answered:
@@ -259,7 +269,7 @@ func (w keyWork) list() error {
 		table.Rows = append(table.Rows, []string{r.ID, map[bool]string{true: "signs for context " + w.account.settings.Context.Text}[r.Current]})
 	}
 	if len(rows) == 0 {
-		w.d.io.Note("no keys; pubsubctl key create --save makes one")
+		w.d.io.Note("no keys; %s makes one", w.aim("pubsubctl key create --save"))
 	}
 	return table.Print(w.d.io)
 }

@@ -201,7 +201,7 @@ func (w keyWork) delete(id string, o keyDeleteOptions) error {
 		if err != nil {
 			return w.problem(err, id)
 		}
-		if err := w.d.confirmNamed(ctx, s, name, question, o.confirm, "pubsubctl key delete "+pasteWord(id)); err != nil {
+		if err := w.d.confirmNamed(ctx, s, name, question, o.confirm, sameAgain(w.c, agreeing())); err != nil {
 			return err
 		}
 	}
@@ -210,7 +210,7 @@ func (w keyWork) delete(id string, o keyDeleteOptions) error {
 	}
 	w.d.io.Note("deleted key %s", id)
 	if id == s.KeyID.Text {
-		w.d.io.Warn("context %s still signs with it; pubsubctl key create --save makes another", s.Context.Text)
+		w.d.io.Warn("context %s still signs with it; %s makes another", s.Context.Text, w.aim("pubsubctl key create --save"))
 	}
 	return w.reportDeleted(id, false)
 }
@@ -335,7 +335,7 @@ func (w keyWork) reportImported(id string, dry bool) error {
 func (w keyWork) importedValue(ctx context.Context, ref string) (string, error) {
 	if ref == "" && !w.d.io.InData {
 		return "", ui.Problemf(ui.UsageMissingInput, "no value given").Because("stdin is not a pipe or a file").
-			Try("pubsubctl key import ID --value file:PATH")
+			Try(sameAgain(w.c, []string{"value"}, "--value", "file:PATH"))
 	}
 	if ref == "" {
 		ref = "-"
@@ -344,7 +344,7 @@ func (w keyWork) importedValue(ctx context.Context, ref string) (string, error) 
 	if parsed.IsLiteral() {
 		return "", ui.Problemf(ui.ConfigSecretLiteral, "the value of a key is not written on the command line").
 			Because("other users of this machine could see it; --value takes env:, keyring:, file:, cmd: or -").
-			Try("pubsubctl key import ID --value file:PATH")
+			Try(sameAgain(w.c, []string{"value"}, "--value", "file:PATH"))
 	}
 	value, err := w.d.secret(ctx, parsed)
 	if err == nil && strings.TrimSpace(value) != value {
@@ -392,7 +392,7 @@ func (w keyWork) rotate(o keyRotateOptions) error {
 	if o.revoke != "" {
 		if o.revoke == old {
 			return ui.Problemf(ui.UsageBadFlag, "key "+quote(old)+" is the one context "+quote(w.account.settings.Context.Text)+" signs with").
-				Because("a new one has to be there before the old one goes").Try("pubsubctl key rotate")
+				Because("a new one has to be there before the old one goes").Try(w.aim("pubsubctl key rotate"))
 		}
 		return w.delete(o.revoke, o.keyDeleteOptions)
 	}
@@ -411,6 +411,6 @@ func (w keyWork) rotate(o keyRotateOptions) error {
 	if err := w.deliver(k, o.keyCreateOptions, old); err != nil || old == "" {
 		return err
 	}
-	w.d.io.Note("once new tokens are given out: pubsubctl key rotate --revoke %s", pasteWord(old))
+	w.d.io.Note("once new tokens are given out: %s", w.aim("pubsubctl key rotate --revoke "+pasteWord(old)))
 	return nil
 }

@@ -64,7 +64,7 @@ func (a asked) explainAuth(e *client.Error) (text, why, next string) {
 	case ui.AuthUnknownKey:
 		id, _ := a.tokenReport()
 		return fmt.Sprintf("the service does not know the signing key %s", quote(id.KeyID)),
-			evidence(e) + "; a key made a moment ago may take a minute to be known", "pubsubctl context show --resolved"
+			evidence(e) + "; a key made a moment ago may take a minute to be known", a.resolved()
 	case ui.AuthInvalidToken:
 		return a.invalidToken(e)
 	case ui.AuthMissing:
@@ -82,7 +82,7 @@ func (a asked) invalidToken(e *client.Error) (text, why, next string) {
 		why = reason
 	}
 	if a.conn.minted {
-		return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", "pubsubctl context show --resolved"
+		return "the service does not accept tokens of key " + quote(a.conn.keyID), why + "; is its secret the right one?", a.resolved()
 	}
 	if r, ok := a.tokenReport(); ok && r.Claim == "exp" {
 		return "the token has expired", why, a.mint()
@@ -139,8 +139,11 @@ func (a asked) mint() string {
 			line += f + pasteWord(t)
 		}
 	}
-	return line
+	return a.conn.next(line)
 }
+
+// resolved is the command that shows what is in force, and from where.
+func (a asked) resolved() string { return a.conn.next("pubsubctl context show --resolved") }
 
 // tokenReport reads the token that was sent, without judging it.
 func (a asked) tokenReport() (token.Report, bool) {
@@ -188,7 +191,7 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	if onLoopback(host) {
 		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
-	return fmt.Sprintf("cannot reach %s", host), cause, "pubsubctl context show --resolved"
+	return fmt.Sprintf("cannot reach %s", host), cause, a.resolved()
 }
 
 // explainTLS is about a service that does not speak TLS, or not with a certificate
@@ -198,7 +201,7 @@ func (a asked) explainTLS(e *client.Error) (text, why, next string) {
 	if _, plain := errors.AsType[tls.RecordHeaderError](e); plain {
 		return fmt.Sprintf("%s does not speak TLS", host), why, a.at("http" + strings.TrimPrefix(host, "https"))
 	}
-	text, next = fmt.Sprintf("the certificate of %s is not ", host), "pubsubctl context show --resolved"
+	text, next = fmt.Sprintf("the certificate of %s is not ", host), a.resolved()
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](e); ok {
 		return text + "trusted", why, trust(runtime.GOOS, a.at(host))
 	}
@@ -232,7 +235,7 @@ func trust(goos, command string) string {
 
 // at is the command for another address of the service.
 func (a asked) at(url string) string {
-	return "pubsubctl " + a.verb + " --url " + url + " " + pasteWord(a.topics[0])
+	return a.conn.next("pubsubctl " + a.verb + " --url " + url + " " + pasteWord(a.topics[0]))
 }
 
 // relayAt is the command that starts a relay at an address of this machine.
@@ -261,7 +264,7 @@ func (a asked) explainUsage(e *client.Error) (text, why, next string) {
 	case ui.UsageTopicNotPlain:
 		return fmt.Sprintf("topic %s cannot be published over HTTP", quote(a.topics[0])),
 			"the service reads the topic unencoded, so only letters, digits and -._~/:@!$*(),;=? can be named; over MQTT any topic can",
-			"pubsubctl publish --transport mqtt " + pasteWord(a.topics[0]) + " BODY"
+			a.conn.next("pubsubctl publish --transport mqtt " + pasteWord(a.topics[0]) + " BODY")
 	case ui.UsageTooManyTopics:
 		return fmt.Sprintf("one event stream carries at most %d topics", pubsub.MaxStreamTopics), innermost(e), ""
 	}
@@ -298,7 +301,7 @@ func (a asked) explainService(e *client.Error) (text, why, next string) {
 	case ui.APIStoreRead:
 		return "the service could not read a stored message", why, ""
 	case ui.ConfigBadURL:
-		return innermost(e), "", "pubsubctl context show --resolved"
+		return innermost(e), "", a.resolved()
 	}
 	if e.Topic != "" {
 		return "the service refused to " + e.Op + " to " + quote(string(e.Topic)), why, ""

@@ -133,8 +133,9 @@ func withoutCredentials(environ []string) []string {
 	})
 }
 
-// token is the publish token that was given; empty for none.
-func (o setupOptions) token(ctx context.Context, d deps) (config.Secret, error) {
+// token is the publish token that was given; empty for none. instead is the command
+// for one that was given in a way it must not be.
+func (o setupOptions) token(ctx context.Context, d deps, instead string) (config.Secret, error) {
 	if o.publishToken == "" {
 		return config.Secret{}, nil
 	}
@@ -142,7 +143,7 @@ func (o setupOptions) token(ctx context.Context, d deps) (config.Secret, error) 
 	if ref.IsLiteral() {
 		return config.Secret{}, ui.Problemf(ui.ConfigSecretLiteral, "a token is not written on the command line").
 			Because("other users of this machine could see it; --publish-token takes env:, keyring:, file:, cmd: or -").
-			Try("pubsubctl setup --publish-token env:PUBLISH_TOKEN")
+			Try(instead)
 	}
 	text, err := d.secret(ctx, ref)
 	return config.NewSecret(text), err

@@ -40,7 +40,7 @@ func (w *setupWork) context(all *config.Contexts, r *provision.Report) config.Co
 		saved, _ = all.Get(w.target)
 	}
 	if saved.ServiceID != "" && saved.ServiceID != r.ServiceID {
-		saved = config.Context{} // of a service that was torn down
+		saved = config.Context{Protected: saved.Protected} // of a service that was torn down
 	}
 	saved.URL, saved.ServiceID, saved.APIURL = r.URL, r.ServiceID, ""
 	if w.account.endpoint != fastlyAPI {

@@ -151,14 +151,14 @@ func (w *setupWork) rest(without ...string) string {
 func (w *setupWork) explainMissing(e *provision.MissingError) ui.Problem {
 	p := ui.Problem{Code: ui.UsageMissingArgument, Err: e}
 	switch {
+	case e.NoService:
+		p.Why = "step " + string(e.Step) + " changes a service that is there"
+		p.Next = "pubsubctl setup" + w.rest("only")
 	case e.Step == provision.StepPackage:
 		p.Why = "the app is built from its source with the Fastly CLI (fastly compute build), or by --source DIR"
 		p.Next = "pubsubctl setup --package FILE" + w.rest("package", "source")
 	case e.Step == provision.StepPublishToken:
-		p.Next = "pubsubctl setup --only secret-store" + w.rest("only", "publish-token")
-	default:
-		p.Why = "step " + string(e.Step) + " changes a service that is there"
-		p.Next = "pubsubctl setup" + w.rest("only")
+		p.Next = "pubsubctl setup --only secret-store" + w.rest("only")
 	}
 	return p
 }

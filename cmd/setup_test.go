@@ -157,7 +157,7 @@ func badInputs() []badInput {
 		{name: "no publish token", args: func(h *hostedService) []string {
 			return []string{"setup", "--name", "chat", "--package", "app.tar.gz", "--app-url", h.relay.Ready().Hub}
 		}, code: 9, says: "needs a token to publish with", next: "pubsubctl setup --name chat --package app.tar.gz --app-url", mend: nothing},
-		{name: "a publish token on the command line", args: withArgs("--publish-token", "in-the-open-secret"), code: 3, says: "a token is not written on the command line", next: "pubsubctl setup --publish-token env:PUBLISH_TOKEN", untouched: true},
+		{name: "a publish token on the command line", args: withArgs("--publish-token", "in-the-open-secret"), code: 3, says: "a token is not written on the command line", next: "pubsubctl setup --name chat --package app.tar.gz --app-url http://", untouched: true},
 		{name: "a publish token that may only read", seed: func(_ *testing.T, h *hostedService) {
 			h.fake.Change(func(a *fastlytest.Account) {
 				for _, tok := range a.Tokens {
@@ -170,6 +170,18 @@ func badInputs() []badInput {
 		{name: "a context of another service", seed: func(t *testing.T, h *hostedService) {
 			h.write(t, "pubsubctl/config.toml", "version = 1\n[contexts.chat]\nurl = \"https://other.example.com\"\nservice_id = \"other\"\n")
 		}, code: 2, says: `context "chat" is of service other`, next: "pubsubctl setup --name chat", mend: nothing, untouched: true},
+		{name: "a context of another address", seed: func(t *testing.T, h *hostedService) {
+			h.write(t, "pubsubctl/config.toml", "version = 1\n[contexts.chat]\nurl = \"https://other.example.com\"\nkey = { id = \"k\", secret = \"env:K\" }\nprotected = true\n")
+		}, code: 2, says: `context "chat" is of https://other.example.com`, next: "pubsubctl setup --name chat", mend: nothing, untouched: true},
+		{name: "a context with only a key", seed: func(t *testing.T, h *hostedService) {
+			h.write(t, "pubsubctl/config.toml", "version = 1\n[contexts.chat]\nkey = { id = \"k\", secret = \"env:K\" }\n")
+		}, code: 2, says: `context "chat" is one with key k`, next: "pubsubctl setup --name chat", mend: nothing, untouched: true},
+		{name: "one step of a service that is not there", args: func(h *hostedService) []string {
+			return []string{"setup", "--name", "chat", "--only", "package", "--package", "app.tar.gz"}
+		}, code: 2, says: "there is no service yet", next: "pubsubctl setup --name chat --package app.tar.gz", untouched: true},
+		{name: "the token of a service that is not there", args: func(h *hostedService) []string {
+			return []string{"setup", "--name", "chat", "--only", "publish-token", "--publish-token", "env:PUBLISH_TOKEN"}
+		}, code: 2, says: "there is no service yet", next: "pubsubctl setup --name chat --publish-token env:PUBLISH_TOKEN", untouched: true},
 	}
 }
 

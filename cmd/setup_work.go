@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/pubsubctl/pubsubctl/internal/config"
 	"github.com/pubsubctl/pubsubctl/internal/provision"
@@ -144,7 +143,7 @@ func (w *setupWork) want(ctx context.Context) (err error) {
 		return usage(w.c, ui.UsageBadFlag, "setup does not reach the app at "+w.spec.AppURL).
 			Because("it is not https and leads to another machine: the publish token and the signing key would cross the network in the clear")
 	}
-	if w.spec.PublishToken, err = w.o.token(ctx, d); err != nil {
+	if w.spec.PublishToken, err = w.o.token(ctx, d, w.withToken()); err != nil {
 		return err
 	}
 	if w.spec.Package, err = w.o.archive(ctx, d, *a); err != nil {
@@ -213,7 +212,7 @@ func (w *setupWork) appURL(l *provision.Ledger) string {
 		return strings.TrimRight(w.o.appURL, "/")
 	}
 	saved, ok := w.contexts.Get(w.target)
-	if !ok || w.o.domain != "" || saved.URL == "" || saved.ServiceID == "" {
+	if !ok || w.o.domain != "" && !onLoopback(saved.URL) || saved.URL == "" || saved.ServiceID == "" {
 		return ""
 	}
 	if saved.ServiceID == w.spec.ServiceID || l != nil && saved.ServiceID == l.ServiceID {
@@ -231,16 +230,33 @@ func (w *setupWork) claim(plan *provision.Plan) error {
 		return nil // no context is written
 	}
 	saved, ok := w.contexts.Get(w.target)
-	mine := saved.ServiceID == "" && w.contexts.Saved(w.target) || saved.ServiceID == plan.ServiceID && plan.ServiceID != "" || w.account.book.Removed(saved.ServiceID)
-	if !ok || mine {
+	if !ok || w.contexts.Saved(w.target) && w.mine(saved, plan) {
 		return nil
 	}
 	what := "of service " + saved.ServiceID
-	if saved.ServiceID == "" {
+	switch {
+	case !w.contexts.Saved(w.target):
 		what = "the one of relays on this machine"
+	case saved.ServiceID == "" && saved.URL != "":
+		what = "of " + saved.URL
+	case saved.ServiceID == "":
+		what = "one with key " + saved.Key.ID
 	}
 	return ui.Problemf(ui.UsageBadFlag, "context "+quote(w.target)+" is "+what).
-		Because("setup saves the service it makes in a context, and would write over that one").Try(w.again("-c", pasteWord(w.target+"-2")))
+		Because("setup saves the service it makes in a context, and would write over that one").Try("pubsubctl setup" + w.rest("context") + " -c " + pasteWord(w.target+"-2"))
+}
+
+// mine reports whether a context is of the service of the plan, or of none that is
+// still there.
+func (w *setupWork) mine(saved config.Context, plan *provision.Plan) bool {
+	if saved.ServiceID != "" {
+		return saved.ServiceID == plan.ServiceID || w.account.book.Removed(saved.ServiceID)
+	}
+	if saved.URL == "" {
+		return saved.Key.ID == ""
+	}
+	at := strings.TrimRight(saved.URL, "/")
+	return at == w.spec.AppURL || strings.EqualFold(at, "https://"+plan.Domain)
 }
 
 // writable makes sure that the context can be saved, before there is anything to save.
@@ -258,28 +274,4 @@ func (w *setupWork) writable() error {
 	}
 	return ui.Problem{Code: ui.ConfigUnreadable, Err: errors.New("the context could not be saved in " + dir), Why: innermost(err),
 		Next: w.again("--config", "FILE"), Chain: err}
-}
-
-// flagsGiven repeats the flags of a command line, but for some.
-func flagsGiven(c *cobra.Command, without ...string) string {
-	text := ""
-	c.Flags().Visit(func(f *pflag.Flag) {
-		for _, name := range without {
-			if f.Name == name {
-				return
-			}
-		}
-		values := []string{f.Value.String()}
-		if many, is := f.Value.(pflag.SliceValue); is {
-			values = many.GetSlice()
-		}
-		for _, v := range values {
-			if f.Value.Type() == "bool" {
-				text += " " + boolText(f.Name, v)
-			} else {
-				text += " --" + f.Name + " " + pasteWord(v)
-			}
-		}
-	})
-	return text
 }

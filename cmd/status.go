@@ -70,7 +70,7 @@ func runStatus(c *cobra.Command, d deps) error {
 	if d.flags.json {
 		err = d.output().Write(c.Context(), out)
 	} else {
-		err = d.statusText(out)
+		err = d.statusText(a, out)
 	}
 	if err == nil && failed != nil {
 		err = a.problem(failed)
@@ -99,7 +99,7 @@ func (d deps) look(ctx context.Context, a account) (app provision.AppSight, is *
 // noAnswer is an address where nothing answers, and there is nobody else to ask.
 func (d deps) noAnswer(a account, err error) error {
 	at := a.settings.URL.Text
-	next := "pubsubctl doctor"
+	next := a.aim("pubsubctl doctor")
 	if !hosted(a.settings) && onLoopback(at) {
 		next = relayAt(at)
 	}
@@ -107,7 +107,7 @@ func (d deps) noAnswer(a account, err error) error {
 }
 
 // statusText is the screen for people.
-func (d deps) statusText(out statusJSON) error {
+func (d deps) statusText(a account, out statusJSON) error {
 	t := ui.Table{}
 	t.Add("context", out.Context+note(out.KeyID, ", signs with key "+out.KeyID))
 	t.Add("app", strings.TrimSpace(out.App.URL+" "+out.App.Detail))
@@ -116,7 +116,7 @@ func (d deps) statusText(out statusJSON) error {
 	}
 	if s := out.Service; s != nil {
 		serviceRows(&t, s)
-		t.Add("setup", fmt.Sprintf("%d things noted as made, %d as adopted", out.Made, out.Adopted))
+		t.Add("setup", noted(a, out))
 		t.Add("to do", pending(out.Pending))
 	} else {
 		t.Add("service", "not looked at: "+out.Platform)
@@ -125,9 +125,17 @@ func (d deps) statusText(out statusJSON) error {
 		return err
 	}
 	if !out.App.Answers || len(out.Pending) > 0 {
-		d.io.Note("pubsubctl doctor says more, pubsubctl setup --dry-run what would be changed")
+		d.io.Note("%s says more, %s what would be changed", a.aim("pubsubctl doctor"), a.aim("pubsubctl setup --dry-run"))
 	}
 	return nil
+}
+
+// noted is what setup says it made.
+func noted(a account, out statusJSON) string {
+	if a.unread != nil {
+		return a.unread.Error()
+	}
+	return fmt.Sprintf("%d things noted as made, %d as adopted", out.Made, out.Adopted)
 }
 
 func serviceRows(t *ui.Table, s *provision.ServiceSummary) {

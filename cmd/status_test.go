@@ -23,7 +23,7 @@ func TestStatusFitsTheScreen(t *testing.T) {
 		var b bytes.Buffer
 		s := ui.Buffers(ui.EnvOf([]string{"TZ=UTC"}), nil, &b, &b)
 		s.Width = width
-		if err := (deps{io: s, flags: &globals{}}).statusText(out); err != nil {
+		if err := (deps{io: s, flags: &globals{}}).statusText(account{aim: func(command string) string { return command }}, out); err != nil {
 			t.Fatal(err)
 		}
 		golden(t, fmt.Sprintf("status_%d.txt", width), b.String())

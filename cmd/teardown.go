@@ -91,7 +91,7 @@ func (d deps) nothingRecorded(c *cobra.Command, a account) error {
 		return d.reportTeardown(c, &provision.Teardown{ServiceID: id, Removals: []provision.Removal{}, Kept: []provision.Spared{}}, false)
 	}
 	return ui.Problemf(ui.NotFoundLedger, "nothing on this machine says that setup made service "+quote(id)).
-		Because("only what setup has noted in " + a.book.Dir + " is removed").Try("pubsubctl status")
+		Because("only what setup has noted in " + a.book.Dir + " is removed").Try(a.aim("pubsubctl status"))
 }
 
 func (d deps) tearDown(c *cobra.Command, a account, t *provision.Teardown, o teardownOptions) error {
@@ -114,12 +114,12 @@ func (d deps) tearDown(c *cobra.Command, a account, t *provision.Teardown, o tea
 	if n := t.Items(); n > 0 {
 		question += fmt.Sprintf(", with %d stored messages", n)
 	}
-	if err := d.confirmNamed(c.Context(), a.settings, t.Name, question+"?", o.confirm, "pubsubctl teardown"); err != nil {
+	if err := d.confirmNamed(c.Context(), a.settings, t.Name, question+"?", o.confirm, sameAgain(c, agreeing())); err != nil {
 		return err
 	}
 	err := t.Apply(c.Context(), func(r provision.Removal) { d.io.Note("%sed %s", strings.TrimSuffix(r.Verb, "e"), describeRemoval(r)) })
 	if err != nil {
-		return a.problem(err)
+		return a.halfTornDown(c, err)
 	}
 	d.io.Note("the name of its domain can be taken by anyone now; context %s is left: pubsubctl context delete %s", a.settings.Context.Text, a.settings.Context.Text)
 	return d.reportTeardown(c, t, false)
@@ -182,7 +182,8 @@ func ledgerProblem(err error) error {
 	case is:
 		return ui.Problem{Code: ui.APIBusy, Err: busy, Why: "both would change the same service", Chain: err}
 	case bad:
-		return ui.Problem{Code: ui.ConfigUnreadable, Err: damaged, Why: "without it nobody knows what setup made", Chain: err}
+		return ui.Problem{Code: ui.ConfigUnreadable, Err: damaged, Why: "without it nobody knows what setup made; set aside, it is as if setup had made nothing",
+			Next: "mv " + pasteWord(damaged.File) + " " + pasteWord(damaged.File+".damaged"), Chain: err}
 	}
 	return err
 }
@@ -199,7 +200,7 @@ func (a account) needsAPI() error {
 			Because("the environment names no home directory")
 	case a.api == nil:
 		return ui.Problemf(ui.ConfigMissingKey, "no API token is known for service "+s.ServiceID.Text).
-			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").Try("pubsubctl context show --resolved")
+			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").Try(a.aim("pubsubctl context show --resolved"))
 	}
 	return nil
 }
@@ -235,10 +236,19 @@ func (a account) problem(err error) error {
 	} else {
 		p.Why = innermost(err)
 	}
-	if half, is := errors.AsType[*provision.TeardownError](err); is && half.Done > 0 {
-		p.Code, p.Next = ui.APIPartlyDone, "pubsubctl teardown"
-		p.Err = fmt.Errorf("part is removed, and then: %s %s: %w", half.Failed.Verb, describeRemoval(half.Failed), p.Err)
+	p.Next = a.aim(p.Next)
+	return p
+}
+
+// halfTornDown explains a failure in the middle: the same command goes on.
+func (a account) halfTornDown(c *cobra.Command, err error) error {
+	half, is := errors.AsType[*provision.TeardownError](err)
+	p, explained := errors.AsType[ui.Problem](a.problem(err))
+	if !is || half.Done == 0 || !explained {
+		return a.problem(err)
 	}
+	p.Code, p.Next = ui.APIPartlyDone, sameAgain(c, nil)
+	p.Err = fmt.Errorf("part is removed, and then: %s %s: %w", half.Failed.Verb, describeRemoval(half.Failed), p.Err)
 	return p
 }
 

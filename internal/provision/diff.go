@@ -50,7 +50,7 @@ func (d *differ) possible() error {
 	s := d.is.Service
 	switch {
 	case s == nil && d.spec.Only != "" && d.spec.Only != StepService:
-		return &MissingError{d.spec.Only, "there is no service yet"}
+		return &MissingError{Step: d.spec.Only, What: "there is no service yet", NoService: true}
 	case s != nil && s.Type != "" && s.Type != fastly.Compute:
 		return &KindError{s.ID, s.Name, s.Type}
 	}
@@ -127,9 +127,9 @@ func (d *differ) program() error {
 	case want == nil && is.Name == AppName:
 		return nil
 	case want == nil && is.Name == "" && is.FilesHash == "":
-		return &MissingError{StepPackage, "there is no program to upload"}
+		return &MissingError{Step: StepPackage, What: "there is no program to upload"}
 	case want == nil:
-		return &MissingError{StepPackage, "the service runs another program, " + strconv.Quote(is.Name)}
+		return &MissingError{Step: StepPackage, What: "the service runs another program, " + strconv.Quote(is.Name)}
 	case is.FilesHash == want.FilesHash:
 		return nil
 	}

@@ -208,22 +208,23 @@ const maxLedger = 1 << 20
 // schema is the version of the ledger's form.
 const schema = 1
 
-// All reads every ledger there is. One that cannot be read is an error: going on
-// without it could make everything a second time.
+// All reads every ledger there is. One that cannot be read is an error, beside those
+// that can: going on without it could make everything a second time.
 func (b *Book) All() ([]*Ledger, error) {
 	names, err := filepath.Glob(filepath.Join(b.Dir, "*.json"))
 	if err != nil {
 		return nil, err
 	}
 	var all []*Ledger
+	var damaged error
 	for _, name := range names {
-		l, err := b.read(name)
-		if err != nil {
-			return nil, err
+		if l, err := b.read(name); err == nil {
+			all = append(all, l)
+		} else if damaged == nil {
+			damaged = err
 		}
-		all = append(all, l)
 	}
-	return withoutEarlier(all), nil
+	return withoutEarlier(all), damaged
 }
 
 // withoutEarlier drops a ledger from before its service had an id, if the one that
@@ -277,12 +278,13 @@ func (b *Book) New(name string) *Ledger {
 	return &Ledger{Schema: schema, Install: randomText(16), ServiceName: name, Prefix: "pubsub_" + randomText(6), book: b}
 }
 
-// Of finds the ledger of a service's id; nil if there is none.
+// Of finds the ledger of a service's id; nil if there is none. A ledger of another
+// service that cannot be read is not in the way of one that can.
 func (b *Book) Of(serviceID string) (*Ledger, error) {
 	all, err := b.All()
 	for _, l := range all {
 		if l.ServiceID == serviceID && serviceID != "" {
-			return l, err
+			return l, nil
 		}
 	}
 	return nil, err

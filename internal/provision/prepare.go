@@ -109,12 +109,12 @@ func locate(ctx context.Context, env Env, spec Spec) (id string, led *Ledger, er
 // it heard of the service it made has left one without an id, which the service's
 // comment names.
 func Owner(ctx context.Context, api fastly.API, b *Book, serviceID string) (*Ledger, error) {
-	all, err := b.All()
-	if err != nil {
-		return nil, err
-	}
+	all, damaged := b.All()
 	if i := slices.IndexFunc(all, func(l *Ledger) bool { return l.ServiceID == serviceID }); i >= 0 {
 		return all[i], nil
+	}
+	if damaged != nil { // it may be the one
+		return nil, damaged
 	}
 	all = slices.DeleteFunc(all, func(l *Ledger) bool { return l.ServiceID != "" })
 	if len(all) == 0 {
@@ -136,7 +136,7 @@ func Owner(ctx context.Context, api fastly.API, b *Book, serviceID string) (*Led
 func (b *Book) named(name string) (*Ledger, error) {
 	all, err := b.All()
 	if i := slices.IndexFunc(all, func(l *Ledger) bool { return l.ServiceName == name }); i >= 0 {
-		return all[i], err
+		return all[i], nil
 	}
 	return nil, err
 }

@@ -19,7 +19,7 @@ const scopePublish = "purge_select"
 func (r *run) takeToken(ctx context.Context) (string, error) {
 	store, ok := r.is.Stores[LinkSecrets]
 	if !ok {
-		return "", &MissingError{StepPublishToken, "there is no secret store to keep the publish token in"}
+		return "", &MissingError{Step: StepPublishToken, What: "there is no secret store to keep the publish token in"}
 	}
 	token, made, err := r.obtain(ctx)
 	if err != nil {

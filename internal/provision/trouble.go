@@ -70,6 +70,8 @@ type MissingError struct {
 	Step Step
 	// What is missing, in words.
 	What string
+	// NoService says that it is the service, which the step would change.
+	NoService bool
 }
 
 // Error says what is missing.

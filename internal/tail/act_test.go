@@ -357,3 +357,13 @@ func TestKeysTypedAtOnceAreKeys(t *testing.T) {
 		t.Errorf("the line is %q", m.input.Value())
 	}
 }
+
+// TestPublishPaneShowsWhatIsTypedWithoutAConnection: what is wrong with the
+// connection leaves the pane its room on a small screen.
+func TestPublishPaneShowsWhatIsTypedWithoutAConnection(t *testing.T) {
+	m := open(t, 40, 8, nil, "a-long-topic")
+	m = happens(t, m, onLink(m, client.Event{Kind: client.KindRefused, Err: errors.New("no")}))
+	wantScreen(t, m, "next: pubsubctl token mint")
+	m = enters(t, press(t, m, "p"), `{"typed":`)
+	wantScreen(t, m, "refused", "topic a-long-topic", `{"typed":`)
+}

@@ -31,7 +31,11 @@ func (m Model) layout() layout {
 	if m.height >= roomyHeight {
 		l.header = 2
 	}
-	l.banner = len(m.bannerLines(min(8, m.height-l.header-3)))
+	room := m.height - l.header - 3
+	if m.mode == modePublish { // whoever types has to see it; the header has the state
+		room = m.height - l.header - 1 - m.publishHeight()
+	}
+	l.banner = len(m.bannerLines(min(8, room)))
 	top := l.header + l.banner
 	l.body = box{0, top, max(0, m.width), max(1, m.height-top-1)}
 	if m.mode == modePublish {

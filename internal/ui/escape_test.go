@@ -76,6 +76,8 @@ func TestRedact(t *testing.T) {
 		{"a basic credential", "Basic dXNlcjpwYXNz", "Basic [redacted]"},
 		{"a Fastly-Key", "Fastly-Key: abc, x", "Fastly-Key: [redacted], x"},
 		{"an environment variable", "FASTLY_API_TOKEN=abc", "FASTLY_API_TOKEN=[redacted]"},
+		{"a place for one", "export FASTLY_API_TOKEN=VALUE", "export FASTLY_API_TOKEN=VALUE"},
+		{"no more than that", "token=VALUEofit token=VALUE-1", "token=[redacted] token=[redacted]"},
 		{"a quoted value", `token="abc"`, `token="[redacted]"`},
 		{"a key value of the app", "value " + key, "value [redacted]"},
 		{"not a longer number", "value " + key + "0", "value " + key + "0"},

@@ -9,6 +9,9 @@ import (
 // redacted stands where a secret was.
 const redacted = "[redacted]"
 
+// placeholder stands where a secret is to be put.
+const placeholder = "VALUE"
+
 // Secrets are values known to be secret, besides those that Redact recognises
 // by their shape. The zero value and nil know none. It may be used from any
 // goroutine.
@@ -123,9 +126,10 @@ func labelLen(s string) int {
 
 // valueLen gives the length of the value at the start of s: up to white space,
 // a quote, or what ends a query parameter. A value already redacted counts 0,
-// so redacting twice changes nothing.
+// so redacting twice changes nothing, and so does VALUE, which stands for one in
+// commands that are to be completed.
 func valueLen(s string) int {
-	if strings.HasPrefix(s, redacted) {
+	if strings.HasPrefix(s, redacted) || strings.HasPrefix(s, placeholder) && wordLen(s) == len(placeholder) {
 		return 0
 	}
 	if n := strings.IndexAny(s, " \t\r\n\"'`&#,;<>"); n >= 0 {
