@@ -9,8 +9,9 @@
 // not at all, with mode 0600 in a directory of mode 0700, and that no secret is
 // in an error or in what Settings.List returns.
 //
-// It does not check that an address answers or that a credential works, it does
-// no network I/O, and it does not lock: two writers at the same moment are
-// noticed in all but the last instant before the rename, and then the later one
-// wins. Secrets are looked up only when asked for, by Ref.Resolve.
+// It does not check that an address answers or that a credential works, and does no
+// network I/O. Writers of the contexts file exclude one another by a lock of the
+// system's on a file beside it; who edits it by hand at the same moment is noticed in
+// all but the last instant before the rename, and then the later one wins. Secrets
+// are looked up only when asked for, by Ref.Resolve.
 package config

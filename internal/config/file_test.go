@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 )
 
 const sample = `# my services
@@ -178,7 +177,7 @@ func TestPutMakesAPrivateFile(t *testing.T) {
 			t.Errorf("%s has mode %v, %v", p, info.Mode(), err)
 		}
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config*")); left != nil {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".config*.new")); left != nil {
 		t.Errorf("left behind: %q", left)
 	}
 }
@@ -265,11 +264,8 @@ func TestWritersAtTheSameTimeLoseNothing(t *testing.T) {
 func TestFileOfAWriterThatDiedIsInNobodysWay(t *testing.T) {
 	c := onDisk(t, sample)
 	fresh := filepath.Join(filepath.Dir(c.Path), ".config.toml.new")
-	write(t, fresh, "half", 0o600)
-	long := time.Now().Add(-2 * abandoned)
-	if err := os.Chtimes(fresh, long, long); err != nil {
-		t.Fatal(err)
-	}
+	write(t, fresh, "half", 0o644)
+	write(t, strings.TrimSuffix(fresh, "new")+"lock", "", 0o600)
 	if err := c.Use("local"); err != nil {
 		t.Error(err)
 	}

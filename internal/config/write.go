@@ -12,10 +12,10 @@ import (
 const (
 	writeTries = 200
 	writePause = 10 * time.Millisecond
-	// abandoned is the age at which a file half written is taken for one whose
-	// writer has died.
-	abandoned = 30 * time.Second
 )
+
+// ErrHeld says that another process has a lock.
+var ErrHeld = errors.New("another process has the lock")
 
 // errMoved means that the file changed between reading and writing it.
 var errMoved = errors.New("the file changed meanwhile")
@@ -34,7 +34,7 @@ func (c *Contexts) change(edit func(*Contexts) (*Contexts, error)) error {
 			*c = *next
 			return nil
 		}
-		busy := errors.Is(err, errMoved) || errors.Is(err, fs.ErrExist)
+		busy := errors.Is(err, errMoved) || errors.Is(err, ErrHeld)
 		if !busy || try == writeTries {
 			return &Error{Reason: Unreadable, File: c.Path, Text: "cannot be written", Err: err}
 		}
@@ -47,9 +47,10 @@ func (c *Contexts) change(edit func(*Contexts) (*Contexts, error)) error {
 	}
 }
 
-// writeAtomic puts text in place of old: a reader sees one or the other. The new
-// file has a fixed name, so that of two writers one gets fs.ErrExist and cannot
-// come between the other's look at the old file and the rename.
+// writeAtomic puts text in place of old: a reader sees one or the other. Of two
+// writers one gets ErrHeld and cannot come between the other's look at the old file
+// and the rename. The lock is the system's and ends with its process: one that was
+// killed is in nobody's way.
 func writeAtomic(path, old, text string) error {
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -58,15 +59,18 @@ func writeAtomic(path, old, text string) error {
 	if target, err := filepath.EvalSymlinks(path); err == nil {
 		path, dir = target, filepath.Dir(target) // a linked file is changed, not unlinked
 	}
-	fresh := filepath.Join(dir, "."+filepath.Base(path)+".new")
-	f, err := createAlone(fresh)
+	lock, err := OpenLocked(filepath.Join(dir, "."+filepath.Base(path)+".lock"))
 	if err != nil {
 		return err
 	}
-	if err := replace(f, path, old, text); err != nil {
-		return errors.Join(err, os.Remove(fresh))
+	fresh := filepath.Join(dir, "."+filepath.Base(path)+".new")
+	f, err := createAlone(fresh)
+	if err == nil {
+		if err = replace(f, path, old, text); err != nil {
+			err = errors.Join(err, os.Remove(fresh))
+		}
 	}
-	return nil
+	return errors.Join(err, lock.Close())
 }
 
 // replace writes f and renames it to path if that is still old.
@@ -84,10 +88,11 @@ func replace(f *os.File, path, old, text string) error {
 	return os.Rename(f.Name(), path)
 }
 
-// createAlone makes a file that nobody else may be writing.
+// createAlone makes a file anew: what a writer who died has left may not be
+// readable by its owner only.
 func createAlone(path string) (*os.File, error) {
-	if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > abandoned {
-		_ = os.Remove(path) // whether that was possible shows next
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
 	}
 	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 }

@@ -374,8 +374,8 @@ func (b *Book) Lock() (unlock func(), err error) {
 		return nil, err
 	}
 	path := filepath.Join(b.Dir, "lock")
-	f, err := openLocked(path)
-	if errors.Is(err, errHeld) {
+	f, err := config.OpenLocked(path)
+	if errors.Is(err, config.ErrHeld) {
 		text, _ := os.ReadFile(path)
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(text))) // 0 where it cannot be read
 		return nil, &BusyError{pid}
@@ -391,9 +391,6 @@ func (b *Book) Lock() (unlock func(), err error) {
 	}
 	return func() { _ = errors.Join(f.Truncate(0), f.Close()) }, nil
 }
-
-// errHeld says that another process has the lock.
-var errHeld = errors.New("the lock is held")
 
 // storeName is what the store behind a link is called.
 func (l *Ledger) storeName(link string) string { return l.Prefix + "_" + link }

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package provision
+package config
 
 import (
 	"errors"
@@ -8,8 +8,10 @@ import (
 	"syscall"
 )
 
-// openLocked opens a file and locks it until it is closed.
-func openLocked(path string) (*os.File, error) {
+// OpenLocked opens a file, which is made if it is not there, and locks it until it
+// is closed or the process ends. It does not wait: the error is ErrHeld if another
+// process, or another call, has it.
+func OpenLocked(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
@@ -19,7 +21,7 @@ func openLocked(path string) (*os.File, error) {
 		return f, nil
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = errHeld
+		err = ErrHeld
 	}
 	return nil, errors.Join(err, f.Close())
 }

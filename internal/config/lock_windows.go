@@ -1,4 +1,4 @@
-package provision
+package config
 
 import (
 	"errors"
@@ -10,8 +10,10 @@ import (
 // for itself.
 const sharingViolation syscall.Errno = 32
 
-// openLocked opens a file so that no other process can, until it is closed.
-func openLocked(path string) (*os.File, error) {
+// OpenLocked opens a file, which is made if it is not there, so that nobody else can
+// until it is closed or the process ends. It does not wait: the error is ErrHeld if
+// another process, or another call, has it.
+func OpenLocked(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
 		return nil, err
@@ -19,7 +21,7 @@ func openLocked(path string) (*os.File, error) {
 	const share = 0 // with nobody
 	h, err := syscall.CreateFile(name, syscall.GENERIC_READ|syscall.GENERIC_WRITE, share, nil, syscall.OPEN_ALWAYS, syscall.FILE_ATTRIBUTE_NORMAL, 0)
 	if errors.Is(err, sharingViolation) {
-		return nil, errHeld
+		return nil, ErrHeld
 	}
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: path, Err: err}
