@@ -116,6 +116,10 @@ func badInputs() []badInput {
 		{name: "a package that is not there", args: withArgs("--package", "none.tar.gz"), code: 1, says: "cannot read ", next: "pubsubctl setup --package FILE", untouched: true},
 		{name: "a package that is none", seed: func(t *testing.T, h *hostedService) { h.write(t, "app.tar.gz", "not an archive") },
 			code: 2, says: "app.tar.gz is not a package to upload", next: "pubsubctl setup --package FILE", untouched: true},
+		{name: "a package from nowhere", args: withArgs("--package", "ftp://127.0.0.1/app.tar.gz"), code: 2, says: "ftp://127.0.0.1/app.tar.gz is not a package to upload", next: "pubsubctl setup --package FILE", untouched: true},
+		{name: "a package in the clear", args: withArgs("--package", "HTTP://127.0.0.1:1/app.tar.gz"), code: 2, says: "what comes over http needs --package-sha256", next: "pubsubctl setup --package FILE", untouched: true},
+		{name: "a source that is not there", args: func(*hostedService) []string { return []string{"setup", "--name", "chat", "--source", "nowhere"} },
+			code: 1, says: "nowhere", next: "pubsubctl setup --package FILE", untouched: true},
 		{name: "another package than expected", args: withArgs("--package-sha256", strings.Repeat("0", 64)), code: 2, says: "is not a package to upload", next: "pubsubctl setup --package FILE", untouched: true},
 		{name: "the network is cut", seed: func(t *testing.T, h *hostedService) {
 			err := h.fake.Fault(fastlytest.Fault{Match: fastlytest.Match{Method: "POST", Path: "/backend$", Times: 100}, Kind: fastlytest.Reset})

@@ -135,7 +135,7 @@ func noted(a account, out statusJSON) string {
 	if a.unread != nil {
 		return a.unread.Error()
 	}
-	return fmt.Sprintf("%d things noted as made, %d as adopted", out.Made, out.Adopted)
+	return fmt.Sprintf("%s noted as made, %d as adopted", counted(out.Made, "thing"), out.Adopted)
 }
 
 func serviceRows(t *ui.Table, s *provision.ServiceSummary) {

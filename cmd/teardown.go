@@ -110,9 +110,9 @@ func (d deps) tearDown(c *cobra.Command, a account, t *provision.Teardown, o tea
 	if !d.flags.json {
 		d.notePlan(t)
 	}
-	question := fmt.Sprintf("remove %d things of service %s for good", len(t.Removals), t.Name)
+	question := "remove " + counted(len(t.Removals), "thing") + " of service " + t.Name + " for good"
 	if n := t.Items(); n > 0 {
-		question += fmt.Sprintf(", with %d stored messages", n)
+		question += ", with " + counted(n, "stored message")
 	}
 	if err := d.confirmNamed(c.Context(), a.settings, t.Name, question+"?", o.confirm, sameAgain(c, agreeing())); err != nil {
 		return err
@@ -132,7 +132,7 @@ func describeRemoval(r provision.Removal) string {
 		text += " (" + r.Name + ")"
 	}
 	if r.Items > 0 {
-		text += fmt.Sprintf(" with %d items", r.Items)
+		text += " with " + counted(r.Items, "item")
 	}
 	return text
 }

@@ -70,7 +70,7 @@ func TestS63TeardownRemovesWhatWasMade(t *testing.T) {
 		t.Fatal(errs)
 	}
 	code, out, errs := h.run(t, "teardown", "--dry-run")
-	if code != 0 || !strings.Contains(out, "- delete     service "+h.id+" (chat)") || !strings.Contains(out, "with 1 items") {
+	if code != 0 || !strings.Contains(out, "- delete     service "+h.id+" (chat)") || !strings.Contains(out, "with 1 item\n") {
 		t.Fatalf("exit %d: %s%s", code, out, errs)
 	}
 	if a := h.fake.Snapshot(); len(a.Services) != 2 || len(a.KVStores) != 3 {

@@ -211,16 +211,16 @@ func (s Source) read(ctx context.Context) ([]byte, error) {
 
 // IsURL reports whether a package is fetched and not read from a file.
 func IsURL(where string) bool {
-	return strings.HasPrefix(where, "https://") || strings.HasPrefix(where, "http://")
+	return strings.Contains(where, "://")
 }
 
 // fetch gets the archive. What comes over plain HTTP is not trusted without a
 // hash to hold it against.
 func (s Source) fetch(ctx context.Context) ([]byte, error) {
-	if u, err := url.Parse(s.Where); err != nil || u.User != nil {
+	switch u, err := url.Parse(s.Where); {
+	case err != nil || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 		return nil, errors.New("the address is not one to fetch from")
-	}
-	if strings.HasPrefix(s.Where, "http://") && s.SHA256 == "" {
+	case u.Scheme == "http" && s.SHA256 == "":
 		return nil, errPlain
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)

@@ -41,6 +41,9 @@ func (b Builder) Build(ctx context.Context) (*Archive, error) {
 func (b Builder) build(ctx context.Context) (*Archive, error) {
 	text, err := os.ReadFile(filepath.Join(b.Dir, "fastly.toml"))
 	if err != nil {
+		if _, gone := os.Stat(b.Dir); gone != nil {
+			return nil, gone
+		}
 		return nil, errors.New("there is no fastly.toml in it")
 	}
 	if m, err := config.ParseManifest(text); err != nil || m.Name != AppName {
