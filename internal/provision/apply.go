@@ -46,6 +46,7 @@ func Apply(ctx context.Context, env Env, spec Spec, plan *Plan) (*Report, error)
 		r.wrote = r.begun()
 	}
 	r.place()
+	r.led.NoMessages = !plan.Has(StepKVMessages) && (r.led.NoMessages || !spec.Messages && spec.Only == "")
 	if err := r.settle(); err != nil {
 		return &r.report, &StepError{StepService, r.wrote, err}
 	}

@@ -95,7 +95,7 @@ func (d *differ) step(step Step) error {
 	case StepConfigStore, StepSecretStore, StepKVKeys:
 		d.store(step)
 	case StepKVMessages:
-		if d.spec.Messages {
+		if d.spec.Only == step || d.spec.Messages && !d.led.NoMessages {
 			d.store(step)
 		}
 	case StepPublishToken:

@@ -25,7 +25,7 @@ type Inspection struct {
 func Inspect(ctx context.Context, api fastly.API, in Inspection) *PlatformSight {
 	p := &PlatformSight{API: in.Endpoint, TokenFrom: in.TokenFrom, ServiceID: in.Service}
 	if l := in.Ledger; l != nil {
-		p.LedgerHash, p.LedgerDigest, p.TokenID = l.FilesHash, l.Secret, l.TokenID
+		p.LedgerHash, p.LedgerDigest, p.TokenID, p.NoMessages = l.FilesHash, l.Secret, l.TokenID, l.NoMessages
 	}
 	p.Token, p.TokenErr = api.Self(ctx)
 	if _, unanswered := errors.AsType[*fastly.UnansweredError](p.TokenErr); unanswered {

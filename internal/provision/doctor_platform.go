@@ -40,6 +40,8 @@ type PlatformSight struct {
 	Domains    []string
 	Backends   map[string]fastly.Backend
 	Links      map[string]LinkSight
+	// NoMessages says that setup left the store for retained messages out on purpose.
+	NoMessages bool
 
 	// Package is the active version's program; empty for none. PackageHash is its
 	// hash, LedgerHash that of the one setup uploaded.
@@ -180,6 +182,12 @@ func judgeFanout(s *Sighting) Finding {
 	return ok("on")
 }
 
+// leftOut reports whether there is no store for retained messages on purpose.
+func (p *PlatformSight) leftOut() bool {
+	_, linked := p.Links[LinkMessages]
+	return p.NoMessages && !linked
+}
+
 // judgeLink is about one store and the name under which the app opens it.
 func judgeLink(p *PlatformSight, step, name string, kind fastly.Kind) Finding {
 	fix := "pubsubctl setup --only " + step
@@ -194,6 +202,8 @@ func judgeLink(p *PlatformSight, step, name string, kind fastly.Kind) Finding {
 	switch {
 	case p.LinksErr != nil:
 		return failed(innermost(p.LinksErr), "the links of the active version cannot be read", "pubsubctl status")
+	case name == LinkMessages && p.leftOut():
+		return skipped("left out by setup --no-messages; " + lacks)
 	case !found:
 		return failed("no store is linked as "+name, lacks, fix)
 	case l.Err != nil:

@@ -57,6 +57,8 @@ type Ledger struct {
 	KeyID     string   `json:"key_id,omitempty"`
 	// Context is the name of the context that was saved.
 	Context string `json:"context,omitempty"`
+	// NoMessages says that the store for retained messages was left out on purpose.
+	NoMessages bool `json:"no_messages,omitempty"`
 	// Tested is what the self-test last passed for.
 	Tested string `json:"tested,omitempty"`
 

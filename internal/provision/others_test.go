@@ -409,3 +409,39 @@ func TestDraftOfAnEarlierRunCountsAsWritten(t *testing.T) {
 		t.Errorf("the second run: %v\n%s", e, r.story())
 	}
 }
+
+// TestNoMessages: a service that was set up without retained messages stays so, and
+// is not at fault for it, until they are asked for.
+func TestNoMessages(t *testing.T) {
+	r := newRig(t)
+	r.spec.Messages = false
+	r.must()
+	r.restart()
+	r.spec.Messages = true
+	if _, plan := r.must(); !plan.Empty() {
+		t.Errorf("the next run: %v", plan.Lines())
+	}
+	verdict := func() Status {
+		t.Helper()
+		led, err := r.env.Book.named("chat")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := Inspect(t.Context(), r.env.API, Inspection{Service: led.ServiceID, Ledger: led})
+		return judgeLink(p, "kv-messages", LinkMessages, fastly.KVStore).Status
+	}
+	if v := verdict(); v != StatusSkip {
+		t.Errorf("without the store: %s", v)
+	}
+	r.restart()
+	r.spec.Only = StepKVMessages
+	r.must()
+	if v := verdict(); v != StatusOK {
+		t.Errorf("with it: %s", v)
+	}
+	r.whole()
+	r.change(func(_ *fastlytest.Account, v *fastlytest.Version) { v.Link(LinkMessages).Name = "x" })
+	if v := verdict(); v != StatusFail {
+		t.Errorf("once it is lost: %s", v)
+	}
+}

@@ -64,7 +64,8 @@ type Spec struct {
 	// Domain is the service's name on the network; empty keeps the one that is
 	// there, or makes one up.
 	Domain string
-	// Messages asks for the store that retained messages need.
+	// Messages asks for the store that retained messages need. A service that was set
+	// up without it goes on without it, until Only is StepKVMessages.
 	Messages bool
 	// AppURL is where the app answers, if not at https://DOMAIN.
 	AppURL string
