@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -94,19 +95,26 @@ func (t *terminal) look() (text string, grew <-chan struct{}, done bool) {
 // await waits until the screen shows text.
 func (t *terminal) await(tb testing.TB, text string) {
 	tb.Helper()
+	t.awaitMatch(tb, regexp.QuoteMeta(text))
+}
+
+// awaitMatch waits until what was shown has a match of the expression.
+func (t *terminal) awaitMatch(tb testing.TB, expression string) {
+	tb.Helper()
+	wanted := regexp.MustCompile(expression)
 	late := time.After(20 * time.Second)
 	for {
 		seen, grew, done := t.look()
-		if strings.Contains(seen, text) {
+		if wanted.MatchString(seen) {
 			return
 		}
 		if done {
-			tb.Fatalf("ended without %q: %q", text, seen)
+			tb.Fatalf("ended without %q: %q", expression, seen)
 		}
 		select {
 		case <-grew:
 		case <-late:
-			tb.Fatalf("no %q: %q", text, seen)
+			tb.Fatalf("no %q: %q", expression, seen)
 		}
 	}
 }
