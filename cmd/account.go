@@ -103,7 +103,7 @@ func (a *account) as(d deps, token config.Secret) (fastly.API, error) {
 	return fastly.New(fastly.Options{
 		Token: token, Endpoint: a.endpoint, HTTP: a.http, UserAgent: userAgent(), Log: d.log,
 		Timeout: d.flags.requestTimeout.D(), Clock: fastly.Clock{Now: d.now},
-		TrustAPIKey: d.env("FASTLY_USE_API_SIGNING_KEY") != "" || onLoopback(a.endpoint),
+		TrustAPIKey: d.env("FASTLY_USE_API_SIGNING_KEY") != "" || config.OnLoopback(a.endpoint),
 	})
 }
 
@@ -114,7 +114,7 @@ func hosted(s *config.Settings) bool {
 	switch {
 	case !s.ServiceID.IsSet():
 		return false
-	case s.ServiceID.Origin.Level == config.Flag, !onLoopback(s.URL.Text):
+	case s.ServiceID.Origin.Level == config.Flag, !config.OnLoopback(s.URL.Text):
 		return true
 	}
 	return s.ServiceID.Origin.Level == config.FromContext || s.ServiceID.Origin.Level == config.Environment && s.URL.Origin.Level != config.Default
@@ -132,7 +132,7 @@ func (a account) appKey(ctx context.Context, d deps, domains []string) (string, 
 	if err != nil || a.api == nil {
 		return "", nil
 	}
-	ours := onLoopback(s.URL.Text)
+	ours := config.OnLoopback(s.URL.Text)
 	for _, name := range domains {
 		ours = ours || u.Scheme == "https" && u.Hostname() == name
 	}

@@ -109,10 +109,10 @@ func runDoctor(c *cobra.Command, d deps, o doctorOptions) error {
 func (d deps) examine(ctx context.Context, a account, o doctorOptions) (provision.Sighting, error) {
 	s := a.settings
 	sight := provision.Sighting{Fix: a.aim, Blind: a.blind()}
-	if u, err := url.Parse(s.URL.Text); err == nil && !onLoopback(s.URL.Text) {
+	if u, err := url.Parse(s.URL.Text); err == nil && !config.OnLoopback(s.URL.Text) {
 		sight.Domain = strings.ToLower(u.Hostname())
 	}
-	if !hosted(s) && onLoopback(s.URL.Text) {
+	if !hosted(s) && config.OnLoopback(s.URL.Text) {
 		sight.Restart = relayAt(s.URL.Text)
 	}
 	look := provision.Look{
@@ -156,7 +156,7 @@ func (a account) blind() string {
 	switch {
 	case a.tokenless != "":
 		return a.tokenless + ", so only what shows from outside"
-	case !hosted(s) && onLoopback(s.URL.Text):
+	case !hosted(s) && config.OnLoopback(s.URL.Text):
 		return "a relay has no platform API"
 	case !s.ServiceID.IsSet():
 		return "no service id is known"

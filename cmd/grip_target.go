@@ -89,7 +89,7 @@ func (d deps) contextTarget(c *cobra.Command) (*client.GripTarget, error) {
 	if err != nil {
 		return nil, err
 	}
-	if onLoopback(s.URL.Text) && !standsIn(s) {
+	if config.OnLoopback(s.URL.Text) && !standsIn(s) {
 		return relayTarget(s)
 	}
 	switch {
@@ -158,7 +158,7 @@ func gripProblem(err error, target *client.GripTarget, timeout time.Duration) er
 		text, p.Why = "no answer from "+at+" within "+ui.FormatDuration(timeout), ""
 	case client.CategoryNetwork:
 		text, p.Why = "cannot reach "+at, innermost(e)
-		if onLoopback(at) {
+		if config.OnLoopback(at) {
 			p.Next = "pubsubctl relay"
 		}
 	}

@@ -87,7 +87,7 @@ func (w keyWork) store(ctx context.Context) (provision.KeyStore, error) {
 	case hosted(s):
 		return nil, ui.Problemf(ui.ConfigMissingKey, "no API token is known to look after the keys of service "+s.ServiceID.Text).
 			Because("neither FASTLY_API_TOKEN nor context " + quote(s.Context.Text) + " has one").Try(w.aim("pubsubctl context show --resolved"))
-	case !onLoopback(s.URL.Text):
+	case !config.OnLoopback(s.URL.Text):
 		return nil, ui.Problemf(ui.ConfigMissingKey, "it is not known where the keys are").
 			Because("context " + quote(s.Context.Text) + " has no service_id, and its address is not of this machine").
 			Try("pubsubctl context add " + s.Context.Text + " --service-id ID --api-token env:FASTLY_API_TOKEN")
@@ -110,7 +110,7 @@ func (w keyWork) admin(ctx context.Context, at string, domains []string) (provis
 
 // domains are those the app may be shown the API token at.
 func (w keyWork) domains(ctx context.Context) []string {
-	if w.account.api == nil || w.account.settings.FastlyKey.IsSet() || onLoopback(w.account.settings.URL.Text) {
+	if w.account.api == nil || w.account.settings.FastlyKey.IsSet() || config.OnLoopback(w.account.settings.URL.Text) {
 		return nil
 	}
 	id := w.account.settings.ServiceID.Text
@@ -183,7 +183,7 @@ func (w keyWork) problem(err error, id string) error {
 
 // remedy is the command for a place that does not answer.
 func (w keyWork) remedy() string {
-	if s := w.account.settings; !hosted(s) && onLoopback(s.URL.Text) {
+	if s := w.account.settings; !hosted(s) && config.OnLoopback(s.URL.Text) {
 		return relayAt(s.URL.Text)
 	}
 	return "pubsubctl doctor"
@@ -195,7 +195,7 @@ func (w keyWork) place() string {
 	switch {
 	case w.account.api != nil:
 		return "service " + s.ServiceID.Text
-	case onLoopback(s.URL.Text):
+	case config.OnLoopback(s.URL.Text):
 		return "the relay at " + s.URL.Text
 	}
 	return s.URL.Text

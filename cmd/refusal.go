@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pubsubctl/pubsubctl/internal/client"
+	"github.com/pubsubctl/pubsubctl/internal/config"
 	"github.com/pubsubctl/pubsubctl/internal/pubsub"
 	"github.com/pubsubctl/pubsubctl/internal/token"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
@@ -188,7 +189,7 @@ func (a asked) explainNetwork(e *client.Error) (text, why, next string) {
 	if dns, ok := errors.AsType[*net.DNSError](e); ok {
 		cause = "the name " + dns.Name + " cannot be resolved: " + dns.Err
 	}
-	if onLoopback(host) {
+	if config.OnLoopback(host) {
 		return fmt.Sprintf("cannot reach %s", host), cause, relayAt(host)
 	}
 	return fmt.Sprintf("cannot reach %s", host), cause, a.resolved()
@@ -208,7 +209,7 @@ func (a asked) explainTLS(e *client.Error) (text, why, next string) {
 	if named, ok := errors.AsType[x509.HostnameError](e); ok {
 		// A name from a certificate nobody vouches for is not one to send a token
 		// to, unless it is this machine's.
-		if u, err := url.Parse(host); err == nil && onLoopback(host) && named.Certificate.VerifyHostname("localhost") == nil {
+		if u, err := url.Parse(host); err == nil && config.OnLoopback(host) && named.Certificate.VerifyHostname("localhost") == nil {
 			u.Host = net.JoinHostPort("localhost", cmp.Or(u.Port(), "443"))
 			next = a.at(u.String())
 		}
@@ -245,17 +246,6 @@ func relayAt(address string) string {
 		return "pubsubctl relay"
 	}
 	return "pubsubctl relay --listen " + u.Host
-}
-
-// onLoopback reports whether an address is of this machine, where the remedy
-// for a service that is not there is to start one.
-func onLoopback(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // explainUsage is about requests that were not sent.

@@ -176,7 +176,7 @@ func joined(more []string) string {
 // inClear reports whether secrets cross a network unencrypted on the way to a URL.
 func inClear(address string) bool {
 	u, err := url.Parse(address)
-	return err == nil && u.Scheme == "http" && !onLoopback(address)
+	return err == nil && u.Scheme == "http" && !config.OnLoopback(address)
 }
 
 // boolText is a flag with a value that is a switch.

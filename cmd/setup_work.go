@@ -212,7 +212,7 @@ func (w *setupWork) appURL(l *provision.Ledger) string {
 		return strings.TrimRight(w.o.appURL, "/")
 	}
 	saved, ok := w.contexts.Get(w.target)
-	if !ok || w.o.domain != "" && !onLoopback(saved.URL) || saved.URL == "" || saved.ServiceID == "" {
+	if !ok || w.o.domain != "" && !config.OnLoopback(saved.URL) || saved.URL == "" || saved.ServiceID == "" {
 		return ""
 	}
 	if saved.ServiceID == w.spec.ServiceID || l != nil && saved.ServiceID == l.ServiceID {

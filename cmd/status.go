@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pubsubctl/pubsubctl/internal/config"
 	"github.com/pubsubctl/pubsubctl/internal/provision"
 	"github.com/pubsubctl/pubsubctl/internal/ui"
 )
@@ -100,7 +101,7 @@ func (d deps) look(ctx context.Context, a account) (app provision.AppSight, is *
 func (d deps) noAnswer(a account, err error) error {
 	at := a.settings.URL.Text
 	next := a.aim("pubsubctl doctor")
-	if !hosted(a.settings) && onLoopback(at) {
+	if !hosted(a.settings) && config.OnLoopback(at) {
 		next = relayAt(at)
 	}
 	return ui.Problem{Code: ui.NetworkFailed, Err: errors.New("cannot reach " + at), Why: innermost(err), Next: next, Chain: err}

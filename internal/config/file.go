@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -175,6 +176,17 @@ func (f fileContext) context(path, text, name string) (Context, error) {
 		}
 	}
 	return c, nil
+}
+
+// OnLoopback reports whether an address is of this machine. It decides where a
+// credential may go unencrypted, so what it cannot read is not.
+func OnLoopback(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // CheckURL reports what is wrong with the address of a service: it must be an

@@ -74,7 +74,7 @@ func (r *run) awaitApp(ctx context.Context) (took time.Duration, err error) {
 			hits = 0
 		}
 		switch {
-		case hits == readyHits || hits > 0 && isLoopback(l.URL): // there is but one place
+		case hits == readyHits || hits > 0 && config.OnLoopback(l.URL): // there is but one place
 			r.ready = true
 			return took, nil
 		case ctx.Err() != nil:
@@ -201,7 +201,7 @@ var ErrPlainURL = errors.New("the app's address is not https, and no credential 
 // askForKey shows the app the publish token, which can do least. The operator's own
 // goes only to an address that is proven to be the service's.
 func (r *run) askForKey(ctx context.Context) (Key, error) {
-	if !strings.HasPrefix(r.report.URL, "https://") && !isLoopback(r.report.URL) {
+	if !strings.HasPrefix(r.report.URL, "https://") && !config.OnLoopback(r.report.URL) {
 		return Key{}, ErrPlainURL
 	}
 	a := Admin{URL: r.report.URL, FastlyKey: r.token, HTTP: r.env.Look.HTTP, UserAgent: r.env.Look.UserAgent, Timeout: r.env.Look.Timeout}
@@ -223,8 +223,8 @@ func (r *run) askForKey(ctx context.Context) (Key, error) {
 // version. This machine is as good in a rehearsal, where the platform is on it too.
 func (r *run) proven(ctx context.Context) (bool, error) {
 	switch {
-	case isLoopback(r.report.URL):
-		return isLoopback(r.env.Endpoint), nil
+	case config.OnLoopback(r.report.URL):
+		return config.OnLoopback(r.env.Endpoint), nil
 	case r.report.URL != "https://"+r.self:
 		return false, nil
 	}

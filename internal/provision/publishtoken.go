@@ -3,8 +3,6 @@ package provision
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/url"
 	"strings"
 	"time"
 
@@ -78,7 +76,7 @@ func (r *run) checked(ctx context.Context, token config.Secret) (config.Secret, 
 	switch {
 	case strings.ContainsAny(text, " \t\r\n"):
 		return token, &TokenError{Reason: "there is white space in it"}
-	case text == r.env.Operator.Reveal() && !isLoopback(r.env.Endpoint):
+	case text == r.env.Operator.Reveal() && !config.OnLoopback(r.env.Endpoint):
 		return token, &TokenError{Reason: "it is the API token that setup works with; the app needs one that can do less"}
 	case text == r.env.Operator.Reveal():
 		r.warn("the app publishes with the API token itself, which is only good for a rehearsal on this machine")
@@ -122,15 +120,6 @@ func (r *run) judge(t fastly.Token) error {
 		r.warn("the publish token has the scope global; " + scopePublish + " is enough")
 	}
 	return nil
-}
-
-func isLoopback(address string) bool {
-	u, err := url.Parse(address)
-	if err != nil {
-		return false
-	}
-	ip := net.ParseIP(u.Hostname())
-	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // tokenName makes tokens findable whose answer was lost.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -169,8 +168,7 @@ func CheckEndpoint(endpoint string) error {
 	case u.Scheme != "http":
 		return errors.New("the address of the API must begin with https://")
 	}
-	host := u.Hostname()
-	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+	if config.OnLoopback(endpoint) {
 		return nil
 	}
 	return errors.New("the address of the API is not encrypted and leads to another machine")
